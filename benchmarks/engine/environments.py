@@ -123,12 +123,14 @@ def _make(peer: Peer, folder: Path) -> Path:
     if not peer.packages:
         return Path(sys.executable)
     python, is_whole = folder / "bin" / "python", folder / "is-whole"
-    if not is_whole.exists():
-        make_environment(folder, own_places())
+    places = own_places()  # another checkout's environment may have made it, and be gone
+    shared = "".join(f"{place}\n" for place in places)
+    if not is_whole.exists() or is_whole.read_text() != shared:
+        make_environment(folder, places)
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
         try:
             start([*pip, "--no-deps", *peer.packages], os.environ, LIMIT_S)
         except Failed as error:
             raise Failed(f"it cannot be installed: {error}") from None
-        is_whole.touch()
+        is_whole.write_text(shared)
     return python

@@ -1,35 +1,22 @@
 """`calyx predict RUN FILE.csv`: a run's model on new rows, preprocessed as its clients did."""
 
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.cli.arguments import Parser
-from calyx.cli.fitted import Whose, fitted_for
 from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.outputs import add_output, claim, read_by
-from calyx.cli.own_models import Answering, model_of
+from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of
-from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import parse
-from calyx.data.words import one_form
+from calyx.cli.trained import add_client, client_model, read_trained
 from calyx.errors import UserError, for_terminal
-from calyx.model.released import ReleasedModel, describe, load
+from calyx.model.released import ReleasedModel
 from calyx.preprocessing.absence import unread, unread_sentence
-from calyx.preprocessing.choice import AUTO
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.run.folder import RunFolder
-from calyx.run.summary import Summary
-from calyx.simulation.engine import read_engine
-from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task
-from server.config import RunConfig, read_run
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,15 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="calyx predict", description=__doc__)
     parser.add_argument("run", type=Path, help="a finished run's folder")
     parser.add_argument("file", type=Path, help="rows with the task's columns; no target is needed")
-    parser.add_argument(
-        "client", nargs="?", help="client=NAME: whose preprocessing, and whose own model"
-    )
-    parser.add_argument(
-        "--common", action="store_true", help="with client=NAME: the common model all the same"
-    )
-    parser.add_argument(
-        "--state-dir", type=Path, help="on a site, with client=NAME: its client.state_dir"
-    )
+    add_client(parser, "whose preprocessing, and whose own model")
     parser.add_argument(
         "--ids", metavar="COLUMN", help="a column of the file that goes along, as the first one"
     )
@@ -56,23 +35,13 @@ def main(arguments: Sequence[str]) -> int:
     trained = read_by(config)
     folders = [*trained.folders, *([options.state_dir] if options.state_dir else [])]
     out = claim(options, [options.file, *trained.files], folders)
-    config = fill_in_defaults(config)  # a run of before may lack keys
-    run = read_run(config)
-    summary = folder.read_summary()  # says that the run has ended
-    if not folder.model.is_file():
-        raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
-    task = load_task(run.task)
-    older = describe(task, run.task, _preprocessing_of(config, summary))
-    model = load(folder.model, run.seed, older)
-    whose = _whose(options, folder, run, task)
+    answering, _ = client_model(read_trained(folder, config), options)
+    model = answering.model
     schema = model.task.schema
     header = header_of(schema, options.ids)
     rows = read_new_rows(model.task, options.file, options.ids)
     impossible = describe_faults(find_faults(schema, rows), rows)
-    model = replace(model, fitted=fitted_for(model, str(summary.run), whose))
-    inputs = _prepare(model, rows)
-    answering = model_of(folder, run, model, None if options.common else whose)
-    outputs = answering.model.compute(inputs)
+    outputs = model.compute(_prepare(model, rows))
     text = as_csv(schema, header, outputs, rows.ids)
     _explain(answering, outputs, rows, impossible)
     if out is None:
@@ -82,41 +51,6 @@ def main(arguments: Sequence[str]) -> int:
         if not out.is_stream:
             print(f"{len(outputs)} predictions in {out.path}")
     return 0
-
-
-def _preprocessing_of(config: dict[str, Any], summary: Summary) -> PreprocessingConfig:
-    """The section, typed; a run has decided what `preprocessing=auto` is.
-
-    Raises UserError where its summary does not say.
-    """
-    section = config["preprocessing"]
-    if section["name"] == AUTO:
-        used = summary.preprocessing
-        if used not in ("local", "federated"):  # a summary may come from a stranger
-            raise UserError(
-                "summary.json does not say which preprocessing the run had; it is damaged."
-            )
-        section = section | {"name": used}
-    return parse(PreprocessingConfig, section, "preprocessing")
-
-
-def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:
-    """The client that is named, and where it keeps what belongs to the run. Raises UserError."""
-    client, state_dir = _client(options.client), options.state_dir
-    if client is None:
-        if options.common:
-            raise UserError("--common goes with client=NAME; without it the common model is used.")
-        if state_dir is not None:
-            raise UserError("--state-dir goes with client=NAME, the site whose folder it is.")
-        return None
-    client = next((name for name in task.clients if one_form(name) == one_form(client)), client)
-    if state_dir is not None:
-        return Whose(client, state_dir / "strategy")
-    if read_engine(run.engine).clients_remember:
-        return Whose(client, None)
-    if client not in task.clients:
-        raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
-    return Whose(client, folder.path / "clients")
 
 
 def _explain(
@@ -134,15 +68,6 @@ def _explain(
         empty = f"{rows.path} has no rows below its first line, so that there are no predictions."
     for sentence in filter(None, [answering.note, impossible, none, empty]):
         print(sentence, file=sys.stderr)
-
-
-def _client(argument: str | None) -> str | None:
-    if argument is None:
-        return None
-    key, _, name = argument.partition("=")
-    if key != "client" or not name:
-        raise UserError(f"{argument!r} is not understood; write client=NAME.")
-    return name
 
 
 def _prepare(model: ReleasedModel, rows: NewRows) -> NDArray[np.float32]:

@@ -22,20 +22,22 @@ from calyx.config.section import Section, canonical_json, config, parse
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import parse_json
+from calyx.files.plain import MOST_TENSOR_BYTES, read_plain
 from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.makeup import Makeup, find_left_behind, find_moved, makeup_of
 from calyx.model.metrics import metric_name
 from calyx.model.weights import (
     Array,
     Weights,
+    decode_with_description,
     initial_model,
     load_into,
-    load_with_description,
     save_weights,
+    to_bytes,
 )
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.constants import fit_by_config
-from calyx.preprocessing.fitted import ColumnFit, Fitted, fitted_of
+from calyx.preprocessing.constants import fit_by_config, recall_fit
+from calyx.preprocessing.fitted import ColumnFit, Fitted, constants_of, fitted_of
 from calyx.preprocessing.fitting import apply, num_inputs
 from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.seeding import global_scope
@@ -173,22 +175,36 @@ def without_constants(weights: Mapping[str, Array]) -> tuple[Weights, tuple[Cons
     return own, tuple((a, b, c, d, e) for a, b, c, d, e in rows)
 
 
+def to_file(model: ReleasedModel, description: Description) -> bytes:
+    """The bytes of a file of `model`, with what it is `fitted` by: one client's own constants, too."""
+    fitted = None if model.fitted is None else constants_of(model.fitted)
+    tensors = with_constants(model.weights, fitted) if fitted else model.weights
+    return to_bytes(tensors, canonical_json(asdict(description)))
+
+
 def load(path: Path, seed: int | None = None, older: Description | None = None) -> ReleasedModel:
-    """Read a model's file.
+    """Read a model's file; as `load_bytes`, and raises OSError."""
+    return load_bytes(read_plain(path, MOST_TENSOR_BYTES), path, seed, older)
+
+
+def load_bytes(
+    data: bytes, path: Path, seed: int | None = None, older: Description | None = None
+) -> ReleasedModel:
+    """The model in the bytes of its file; `path` is only what sentences call it.
 
     `seed` is that of its run; without it, a network that draws of a seed what the file does not hold
     is refused. `older` describes the model of a file of an earlier version, which says nothing itself.
-    Raises UserError for a file that is damaged, or does not fit the task; and OSError.
+    Raises UserError for a file that is damaged, or does not fit the task.
     """
     try:
-        own, description = _read(path, older)
+        own, description, constants = _read(data, path, older)
     except (ValueError, ConfigError, SafetensorError):
         raise UserError(f"{path} is damaged; restore it from a copy.") from None
     cfg = description.preprocessing
     try:
         task = load_task(description.task)
         known = describe(task, description.task, cfg)
-        fitted = _fit_of(task.schema, cfg)
+        fitted = _fit_of(task.schema, cfg, constants)
     except ConfigError as error:
         raise UserError(f"{path} cannot be used here: {error}") from None
     if (known.schema, known.metric) != (description.schema, description.metric):
@@ -202,13 +218,14 @@ def load(path: Path, seed: int | None = None, older: Description | None = None) 
     return replace(model, weights=_in_order(path, model))
 
 
-def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
-    """A file's weights, and its description with the constants.
+def _read(
+    data: bytes, path: Path, older: Description | None
+) -> tuple[Weights, Description, tuple[Constants, ...] | None]:
+    """A file's weights, its description, with the constants that all clients share, and its constants.
 
-    Raises UserError where nothing describes it, and ValueError, ConfigError, OSError or safetensors'
-    own error.
+    Raises UserError where nothing describes it, and ValueError, ConfigError or safetensors' own error.
     """
-    tensors, text = load_with_description(path)
+    tensors, text = decode_with_description(data)
     own, constants = without_constants(tensors)
     description = older if text is None else parse(Description, parse_json(text.encode()), "")
     if description is None:
@@ -216,22 +233,29 @@ def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
             f"{path} does not say what it is a model of: an earlier version of Calyx, or another "
             "program, wrote it. Use it in the folder of its run."
         )
-    if description.preprocessing.is_federated and constants is None:
+    cfg = description.preprocessing
+    if not cfg.is_federated:
+        return own, description, constants
+    if constants is None:
         raise ValueError("the constants are missing")
-    fitted = None if constants is None else (constants,)
-    return own, replace(
-        description, preprocessing=replace(description.preprocessing, fitted=fitted)
-    )
+    cfg = replace(cfg, fitted=(constants,))
+    return own, replace(description, preprocessing=cfg), constants
 
 
-def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
-    """The preprocessing by the constants that go with a model; None where those are each client's own.
+def _fit_of(
+    schema: Schema, cfg: PreprocessingConfig, constants: tuple[Constants, ...] | None
+) -> Fitted | None:
+    """The preprocessing by the constants in a model's file; None where those are each client's own.
 
-    Raises ConfigError for constants that no rows can have given.
+    A model that was released for one client has that client's. Raises ConfigError for constants that no
+    rows can have given.
     """
-    if cfg.fitted is not None:
+    if cfg.is_federated:
         return fit_by_config(schema, cfg)
-    if cfg.scaling != "none" or cfg.outliers != "keep":
+    if constants is not None:
+        return recall_fit(schema, cfg, constants)
+    is_fitted = any(column.kind not in ("image", "text") for column in schema.columns)
+    if is_fitted and (cfg.scaling != "none" or cfg.outliers != "keep"):
         return None
     return fitted_of(schema, cfg, (_fit_nothing(column, cfg) for column in schema.columns))
 

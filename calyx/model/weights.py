@@ -151,9 +151,11 @@ def load_weights(path: Path, order: list[str] | None = None) -> Weights:
     return {k: loaded[k] for k in (order or loaded)}
 
 
-def load_with_description(path: Path) -> tuple[Weights, str | None]:
-    """Read a safetensors file and the description in its metadata, if any. Raises as `load_weights`."""
-    data = read_plain(path, MOST_TENSOR_BYTES)
+def decode_with_description(data: bytes) -> tuple[Weights, str | None]:
+    """The tensors of a safetensors file, and the description in its metadata, if any.
+
+    Raises ValueError, or safetensors' own error, for damaged bytes.
+    """
     weights = _decode(data)
     # The first eight bytes are the length of a JSON header, which safetensors has read by now.
     header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])

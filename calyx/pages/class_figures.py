@@ -61,7 +61,7 @@ def class_section(run: Run) -> ClassSection | None:
     )
     is_broad = len(known.lines) > BROAD
     rows = tuple(_row(known, i) for i in pick(len(known.lines), MOST_LINES))
-    return ClassSection(lead, _figure(known), is_broad, rows, len(known.lines))
+    return ClassSection(lead, confusion_figure(known), is_broad, rows, len(known.lines))
 
 
 def _row(known: Classes, index: int) -> ClassRow:
@@ -72,7 +72,8 @@ def _row(known: Classes, index: int) -> ClassRow:
     return ClassRow(line.name, line.rows, line.said, line.hits, recall, precision)
 
 
-def _figure(known: Classes) -> Figure:
+def confusion_figure(known: Classes) -> Figure:
+    """The matrix of the most frequent classes, drawn."""
     num = len(known.lines)
     most = sorted(range(num), key=lambda k: -known.lines[k].rows)[:MOST_DRAWN]
     kept = sorted(most)

@@ -82,17 +82,19 @@ class Classes:
 def classes_of(summary: Summary | None) -> Classes | None:
     """The classes of a test whose confusion matrix is known, square, and not empty."""
     matrix = summary.test_confusion if summary else None
-    if summary is None or not matrix or any(len(row) != len(matrix) for row in matrix):
-        return None
-    if not any(map(sum, matrix)):
+    return None if summary is None or not matrix else count_classes(summary.classes, matrix)
+
+
+def count_classes(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Classes | None:
+    """The classes `names` [K] of a confusion matrix [K, K]; None where it is not square, or empty."""
+    if any(len(row) != len(matrix) for row in matrix) or not any(map(sum, matrix)):
         return None
     said = [sum(column) for column in zip(*matrix, strict=True)]
-    names = class_names(summary.classes, len(matrix))
     lines = tuple(
         ClassLine(name, sum(row), said[k], row[k])
-        for k, (name, row) in enumerate(zip(names, matrix, strict=True))
+        for k, (name, row) in enumerate(zip(class_names(names, len(matrix)), matrix, strict=True))
     )
-    return Classes(lines, matrix)
+    return Classes(lines, tuple(map(tuple, matrix)))
 
 
 def why_unknown(summary: Summary | None) -> str:

@@ -71,7 +71,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         range=shown,
         association=_describe_association(of),
         why="" if of.association is not None else of.absent.get("association", ""),
-        picture=_bars(list(of.histogram or (of.categories or {}).values())),
+        picture=bars(list(of.histogram or (of.categories or {}).values())),
     )
 
 
@@ -124,7 +124,7 @@ def _describe_association(of: ColumnRow) -> str:
     return ", ".join(parts) or "—"
 
 
-def _bars(counts: list[int]) -> Markup:
+def bars(counts: list[int]) -> Markup:
     """A small histogram; nothing but numbers of ours is in it."""
     most = max(counts, default=0)
     if most == 0:

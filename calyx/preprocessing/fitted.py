@@ -71,8 +71,22 @@ def fitted_of(schema: Schema, cfg: PreprocessingConfig, columns: Iterable[Column
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
     """The constants of each column, in the form of `preprocessing.fitted`."""
-    arrays = (fitted.fill, fitted.low, fitted.high, fitted.mean, fitted.scale)
-    told = np.stack(arrays, axis=1)
+    return _as_constants(_stack(fitted))
+
+
+def short_constants_of(fitted: Fitted) -> tuple[Constants, ...]:
+    """`constants_of`, or a single one where all columns have the same, as an image's pixels have."""
+    told = _stack(fitted)
+    is_same = (told == told[:1]) | (np.isnan(told) & np.isnan(told[:1]))
+    return _as_constants(told[:1] if is_same.all() else told)
+
+
+def _stack(fitted: Fitted) -> NDArray[np.float64]:
+    """The constants as an array [C, 5]."""
+    return np.stack((fitted.fill, fitted.low, fitted.high, fitted.mean, fitted.scale), axis=1)
+
+
+def _as_constants(told: NDArray[np.float64]) -> tuple[Constants, ...]:
     is_none = ~np.isfinite(told)
     is_none[:, 3] = False  # there is always a mean
     constants = told.astype(object)

@@ -32,12 +32,13 @@ from calyx.files.plain import plain, strict_json
 from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
 
-Kind = Literal["identity", "consortium", "log"]
+Kind = Literal["identity", "consortium", "log", "signer"]
 CONSORTIUM = "consortium"  # also the name of its key, which no site may have
 OWNERS: dict[Kind, str] = {
     "identity": "a site's identity",
     "consortium": "the consortium's",
     "log": "a log's",
+    "signer": "a release signer's",
 }
 MAX_KEY_BYTES = 2**12
 MAX_ROSTER_BYTES = 2**28

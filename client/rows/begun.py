@@ -13,7 +13,7 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.constants import recall_fit
-from calyx.preprocessing.fitted import Fitted, constants_of
+from calyx.preprocessing.fitted import Fitted, short_constants_of
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -43,7 +43,8 @@ _KEPT = 256  # runs of one client; a server can begin any number
 class Begun:
     """The rows of one client at the beginning of a run, as digests, and what it fitted on them."""
 
-    format: Literal["calyx-begun/1"]
+    # Of files of the first format all but the digests of rows is the same, which were of another hash.
+    format: Literal["calyx-begun/1", "calyx-begun/2"]
     run: str  # Calyx's own id
     client: str
     reading: str  # digest of the settings that the rows were read and split by
@@ -54,10 +55,13 @@ class Begun:
     rows: NonNegativeInt
     parts: dict[str, Hex32]  # of the rows of training, validation and test
     preprocessing: PreprocessingConfig
-    constants: tuple[Constants, ...] | None  # what it fits itself; None: not finite
+    # What it fits itself: one a column, or a single one that all of them have. None: not finite.
+    constants: tuple[Constants, ...] | None
 
     def difference(self, rows: Rows) -> str | None:
         """What is different about these rows, as a clause; None where they are the same."""
+        if self.format == "calyx-begun/1":
+            return "an earlier version of Calyx began it, and kept other digests of them"
         if self.version == rows.version and self.parts == rows.part_digests:
             return None
         number = len(rows.table)
@@ -78,7 +82,9 @@ class Begun:
             raise ConfigError("it is of another schema")
         if self.constants is None:
             return None
-        return recall_fit(schema, self.preprocessing, self.constants)
+        is_shared = len(self.constants) == 1
+        constants = self.constants * len(schema.columns) if is_shared else self.constants
+        return recall_fit(schema, self.preprocessing, constants)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ class Beginning:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # As `asdict`, which would copy each of the constants.
         values = {field.name: getattr(begun, field.name) for field in fields(begun)}
-        values["preprocessing"] = asdict(begun.preprocessing)
+        values["preprocessing"] = _section_of(begun.preprocessing)
         write_atomically(self.path, strict_json(values).encode(), _MODE, is_synced=self.is_synced)
 
     def drop_older(self) -> None:
@@ -140,7 +146,7 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
     fitted, hashes = rows.fit(own), rows.table.hashes
     is_sound = bool((np.isfinite(fitted.mean) & (fitted.scale > 0)).all())
     begun = Begun(
-        format="calyx-begun/1",
+        format="calyx-begun/2",
         run=where.run,
         client=where.client,
         reading=rows.reading,
@@ -151,7 +157,7 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
         rows=len(rows.table),
         parts=rows.part_digests,
         preprocessing=own,
-        constants=constants_of(fitted) if is_sound else None,
+        constants=short_constants_of(fitted) if is_sound else None,
     )
     where.write(begun)
     if not where.is_synced:
@@ -217,6 +223,11 @@ def _read(where: Beginning, state: tuple[int, ...]) -> Begun | None:
     if begun is None or then != state:
         begun = where.read()
     return begun and replace(begun, constants=None)
+
+
+@lru_cache(maxsize=8)
+def _section_of(cfg: PreprocessingConfig) -> dict[str, Any]:
+    return asdict(cfg)
 
 
 @lru_cache(maxsize=8)

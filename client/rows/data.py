@@ -216,7 +216,8 @@ def _in_memory(client: str, table: Table) -> Iterator[None]:
 
 def _read_anew(reading: _Reading) -> Rows:
     values: dict[str, Any] = json.loads(reading.settings)
-    task, seed, client = load_task(values["task"]), values["seed"], reading.client
+    seed, client = values["seed"], reading.client
+    task = _task(canonical_json(values["task"]))
     if reading.fold is not None:  # of the very rows that the run's other orders see
         whole = _read(replace(reading, fold=None))
         parts = split_fold(whole.table, seed, client, reading.fold)
@@ -243,7 +244,7 @@ def _prepare_anew(wanted: _Preparing) -> ClientData:
         parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
-    said = [Note("finding", asdict(finding)) for finding in rows.findings]
+    said = [] if cfg.fitted is None else [_tell(finding) for finding in rows.findings]
     for note in describe(data):
         is_coded = cfg.fitted is not None and note.kind == "finding" and note not in said
         journal.write("coded" if is_coded else note.kind, **note.fields)
@@ -280,4 +281,8 @@ def describe(data: ClientData) -> list[Note]:
     )
     rows: dict[str, int] = {name: len(part) for name, part in data.parts.items()}
     summary = Note("data", {"rows": rows, "label_counts": counts.tolist()})
-    return [summary, *(Note("finding", asdict(finding)) for finding in data.findings)]
+    return [summary, *map(_tell, data.findings)]
+
+
+def _tell(finding: LocalFinding) -> Note:
+    return Note("finding", asdict(finding))

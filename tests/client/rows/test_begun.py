@@ -92,6 +92,22 @@ def test_the_file_holds_constants_of_the_training_part_and_no_row(where):
     assert where.read().recall(SCHEMA).columns[0].fill == np.median(train)
 
 
+@pytest.mark.parametrize(("last", "written"), [("image", 1), ("numeric", 3)])
+def test_constants_that_all_columns_have_are_written_once(where, last, written):
+    bounds = {"low": 0, "high": 99}
+    columns = [Column(f"c{i}", "image") for i in range(2)]
+    columns.append(Column("c2", last, **(bounds if last == "numeric" else {})))
+    schema = Schema(tuple(columns), ("no", "yes"))
+    rows = rows_of(*VALUES)
+    wide = {name: replace(part, x=np.tile(part.x, 3)) for name, part in rows.parts.items()}
+    task = type("Wide", (Task,), {"schema": schema})
+    rows = replace(rows, task=task, parts=wide)
+    begin(where, rows, LOCAL)
+    assert len(json.loads(where.path.read_text())["constants"]) == written
+    again, fitted = where.read().recall(schema), rows.fit(LOCAL)
+    assert repr(again.columns) == repr(fitted.columns)  # NaN is not equal to itself
+
+
 @pytest.mark.parametrize(
     "constants",
     [

@@ -1,0 +1,93 @@
+"""What a run's summary says of its model, as parts of a card: figures, whose they are, why one is absent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from calyx.model.populations import Population
+from calyx.releases.card_parts import FiguresPart, Reasons, RowsPart
+from calyx.run.rows import whose_of
+from calyx.run.summary import BaselineScores, Summary
+
+_NOT_TOLD = "the run does not tell it"
+_SCORES = (
+    "local_mean",
+    "local_worst",
+    "federated",
+    "pooled",
+    "local_own",
+    "pooled_own",
+    "personal",
+)
+
+
+def test_part(summary: Summary, client: str | None) -> FiguresPart:
+    """Figures on test rows; those of a client's own model stay with it, and are not in a summary."""
+    whose = {
+        "common": f"the common model on {summary.testers} test rows",
+        "own": "all clients' own models, each on its own client's test rows",
+        "both": f"test_*: the common model on {summary.testers} test rows; test_personal_*: the clients' "
+        "own models",
+    }[summary.models]
+    if client is not None:
+        whose += "; the figures of this client's model alone are in no file of the run"
+    of = whose_of(summary.tested_on, "test_")
+    return _figures(summary.tested, summary.absent, whose, of)
+
+
+def validation_part(summary: Summary) -> FiguresPart:
+    """Figures of the round whose model is released, by one of which it was chosen."""
+    whose = f"the model after round {summary.released_round}, on validation rows"
+    if summary.best_round is None:
+        whose += "; no round was chosen by them"
+    else:
+        whose += f"; the round was chosen by {summary.monitor}"
+    return _figures(summary.best, summary.absent, whose, summary.whose("best_val_loss"))
+
+
+def compared_part(summary: Summary) -> FiguresPart:
+    """Scores to compare the model's with, which only a simulation can train."""
+    baselines = summary.baselines
+    if baselines is None:
+        why = "the run trained no baselines"
+        of = "models to compare with"
+        return FiguresPart(
+            of=of,
+            figures=dict.fromkeys(_SCORES[:4]),
+            absent=dict.fromkeys(_SCORES[:4], why),
+            rows=None,
+        )
+    values = {name: _score(baselines, name) for name in _SCORES}
+    told = {n: v for n, v in values.items() if v is not None or n in baselines.absent}
+    whose = (
+        f"{summary.metric} on everybody's test rows: local_* of each client's training alone, federated of "
+        "this run, pooled of one training on all rows; *_own on each client's own test rows"
+    )
+    return _figures(told, baselines.absent, whose, None)
+
+
+def _score(baselines: BaselineScores, name: str) -> float | None:
+    value: float | None = getattr(baselines, name)
+    return value
+
+
+def _figures(
+    values: Mapping[str, float | None],
+    absent: Mapping[str, str],
+    of: str,
+    whose: Population | None,
+) -> FiguresPart:
+    """Each value, or its reason."""
+    reasons: Reasons = {
+        name: absent.get(name, _NOT_TOLD) for name, value in values.items() if value is None
+    }
+    return FiguresPart(of=of, figures=dict(values), absent=reasons, rows=_rows(whose))
+
+
+def _rows(whose: Population | None) -> RowsPart | None:
+    if whose is None:
+        return None
+    values: dict[str, Any] = {
+        name: getattr(whose, name)
+        for name in ("over", "clients", "asked", "rows", "target_mean", "target_sd")
+    }
+    return RowsPart(**values, labels=whose.labels or ())
