@@ -43,6 +43,10 @@ COMMANDS = {
         "the server's runs and sites, on the operator's machine",
     ),
     "stop": ("calyx.cli.operating:stop_run", "end a run of the server: RUN_ID"),
+    "verify-log": (
+        "calyx.cli.verify_log",
+        "whether a gateway's log of decisions is as it was written: FOLDER --key log.pub",
+    ),
     "keys": ("calyx.cli.keys", "identity keys, the signed roster, fingerprints to compare"),
     "doctor": (
         "calyx.cli.doctor",
@@ -142,7 +146,7 @@ def _say(sentence: str, code: int) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
             "Calyx: federated learning on Flower that its users can trust by default.",

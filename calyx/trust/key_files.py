@@ -32,15 +32,20 @@ from calyx.files.plain import plain, strict_json
 from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
 
-Kind = Literal["identity", "consortium"]
+Kind = Literal["identity", "consortium", "log", "signer"]
 CONSORTIUM = "consortium"  # also the name of its key, which no site may have
-OWNERS = {"identity": "a site's identity", "consortium": "the consortium's"}
+OWNERS: dict[Kind, str] = {
+    "identity": "a site's identity",
+    "consortium": "the consortium's",
+    "log": "a log's",
+    "signer": "a release signer's",
+}
 MAX_KEY_BYTES = 2**12
 MAX_ROSTER_BYTES = 2**28
 PRIVATE_MODE = 0o600
 _PUBLIC_FIELDS = {"kind", "name", "key", "signature"}
 _PEM = b"-----BEGIN "
-_HEADER = re.compile(r"^kind: (identity|consortium)\r?\nname: (.+?)\r?$", re.MULTILINE)
+_HEADER = re.compile(rf"^kind: ({'|'.join(OWNERS)})\r?\nname: (.+?)\r?$", re.MULTILINE)
 _ADVICE = (
     "Private key of Calyx. It stays on this machine: never copy it into a mail or a repository."
 )
@@ -120,15 +125,16 @@ def _public_text(public: PublicKey, private: bytes) -> str:
 
 def read_identity(path: Path) -> bytes:
     """A site's Ed25519 private key, 32 bytes. Raises UserError."""
-    return _own_key(path, "identity", "make a site's with `calyx keys identity NAME`")
+    return read_own(path, "identity", "make a site's with `calyx keys identity NAME`")
 
 
 def read_consortium(path: Path) -> bytes:
     """The consortium's Ed25519 private key, 32 bytes. Raises UserError."""
-    return _own_key(path, "consortium", "make the consortium's with `calyx keys consortium`")
+    return read_own(path, "consortium", "make the consortium's with `calyx keys consortium`")
 
 
-def _own_key(path: Path, kind: Kind, cure: str) -> bytes:
+def read_own(path: Path, kind: Kind, cure: str) -> bytes:
+    """A private key of this kind, 32 bytes; `cure` says how one is made. Raises UserError."""
     data, mode = read_bytes(path, "private key", MAX_KEY_BYTES)
     private = parse_private(path, data, mode, cure)
     if private.public.kind != kind:
@@ -169,17 +175,29 @@ def parse_private(path: Path, data: bytes, mode: int, cure: str) -> PrivateKey:
     header = _HEADER.search(before.decode(errors="replace"))
     if not isinstance(key, Ed25519PrivateKey) or header is None:
         raise UserError(f"{show_path(path)} is a private key, but none that Calyx made; {cure}.")
-    kind: Kind = "identity" if header[1] == "identity" else "consortium"
+    kind = next(one for one in OWNERS if one == header[1])
     _check_name_in(path, header[2], kind)
     raw = key.private_bytes_raw()
     return PrivateKey(PublicKey(kind, header[2], identity_of(raw)), raw, bool(mode & ~PRIVATE_MODE))
 
 
 def read_public(path: Path) -> PublicKey:
-    """A site's name and public key. Raises UserError, also for the consortium's."""
+    """A site's name and public key. Raises UserError, also for a key of another kind."""
     public = parse_public(path, read_bytes(path, "public key", MAX_KEY_BYTES)[0])
     if public.kind != "identity":
-        raise UserError(f"{show_path(path)} is the consortium's key, and no site's; leave it out.")
+        raise UserError(
+            f"{show_path(path)} is {OWNERS[public.kind]} key, and no site's; leave it out."
+        )
+    return public
+
+
+def read_public_of(path: Path, kind: Kind) -> PublicKey:
+    """A public key of this kind, and its name. Raises UserError."""
+    public = parse_public(path, read_bytes(path, "public key", MAX_KEY_BYTES)[0])
+    if public.kind != kind:
+        raise UserError(
+            f"{show_path(path)} is {OWNERS[public.kind]} key, and {OWNERS[kind]} is needed."
+        )
     return public
 
 
@@ -192,7 +210,7 @@ def parse_public(path: Path, data: bytes) -> PublicKey:
             raise TypeError
         kind, name = value["kind"], value["name"]
         key, signature = bytes.fromhex(value["key"]), bytes.fromhex(value["signature"])
-        if kind not in ("identity", "consortium") or not isinstance(name, str):
+        if kind not in OWNERS or not isinstance(name, str):
             raise TypeError
         fits = len(key) == KEY_BYTES and verify(key, signature, "public-key", kind, name)
     except (ValueError, TypeError, RecursionError):

@@ -91,10 +91,19 @@ def check_installed(manifest: Manifest) -> None:
             f"({manifest.code[:16]}…){_differences(here.digests, manifest.files)}: install that version "
             "again, or see who changed a file."
         )
+    seal(manifest.packages, here)
+
+
+def seal(packages: Iterable[str], here: Contents) -> None:
+    """From now on import `packages` from the bytes `here`, which were compared, and refuse tasks of others.
+
+    Nothing happens outside of a process of calyx/cli/isolated.py. Raises UserError where one of them has
+    run already.
+    """
     importer = active()
     if importer is not None:
-        _check_not_imported(() if importer.is_sealed else manifest.packages)
-        importer.cover(_places(manifest.packages), here)
+        _check_not_imported(() if importer.is_sealed else packages)
+        importer.cover(places_of(packages), here)
         importer.is_sealed = True
 
 
@@ -109,13 +118,13 @@ def _check_not_imported(packages: Iterable[str]) -> None:
 
 def _read_installed(packages: tuple[str, ...]) -> Contents:
     own = contents()
-    others = read_packages(_places(packages))
+    others = read_packages(places_of(packages))
     return Contents(
         {**own.digests, **others.digests}, others.sources, own.strangers + others.strangers
     )
 
 
-def _places(packages: Iterable[str]) -> dict[str, Path]:
+def places_of(packages: Iterable[str]) -> dict[str, Path]:
     """Where packages with tasks of their own lie. Raises UserError."""
     places = {}
     for name in packages:
