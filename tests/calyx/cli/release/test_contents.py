@@ -140,7 +140,7 @@ def test_a_model_that_all_clients_share_is_not_released_for_one(run):
 
 
 def test_a_client_that_fits_for_itself_is_named_and_its_constants_go_into_the_file(run, tmp_path):
-    """Every client keeps what it would fit itself, so that this run can be made one of preprocessing=local."""
+    """Every client keeps what it would fit itself, so that the run can be made a local one."""
     copy = shutil.copytree(run, tmp_path / "copy")
     config = yaml.safe_load((copy / "config.yaml").read_text())
     config["preprocessing"]["name"] = "local"
