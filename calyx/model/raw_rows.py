@@ -46,6 +46,19 @@ class RawRows(nn.Module):
 class Prepare(nn.Module):
     """The network's inputs [N, F] float32 of rows [N, C] float64, by constants that are buffers."""
 
+    codes: Tensor  # [C, M] for "missing", NaN behind them
+    categories: Tensor  # [C, J], NaN behind them
+    strict: Tensor  # [C] whether what is none of its categories is missing
+    fill: Tensor  # [C]
+    places: Tensor  # [F] the column of each input, and below what the input is of it
+    kinds: Tensor
+    wanted: Tensor  # [F] the category that it asks for, or NaN
+    sizes: Tensor  # [F] categories of its column
+    low: Tensor  # [F] constants of its column, as the next
+    high: Tensor
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, fitted: Fitted) -> None:
         super().__init__()
         schema = fitted.schema
