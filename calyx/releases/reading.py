@@ -148,7 +148,7 @@ def _read(head: Head, manifest: Manifest, signed: SignedBy, *, any_code: bool) -
                 f"{name} is not what was signed: {_say_difference(len(data), entry.bytes)}; get the release "
                 "again from who made it."
             )
-    card = _read_card(files, manifest)
+    card = find_card(files, manifest)
     if not any_code:
         check_code(card)
     return Release(head.folder, manifest, head.digest, signed, MappingProxyType(files), card)
@@ -198,8 +198,8 @@ def _read_file(folder: Path, name: str, limit: int) -> bytes:
         raise Unverified(f"{name} cannot be taken: {error.strerror}.") from None
 
 
-def _read_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:
-    """The card, which is of the same release. Raises Unverified."""
+def find_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:
+    """The card among a release's files, which is of the same release and model. Raises Unverified."""
     for name in (CARD, MODEL):
         if name not in files:
             raise Unverified(f"The manifest lists no {name}, without which there is no release.")
