@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Schema
+from calyx.model import conformal
 from calyx.model.calibration import STEP, coarsen, expected_calibration_error, margin
 from calyx.model.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
 from calyx.model.spread import client_spread
@@ -76,6 +77,8 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
 def contradicts_itself(schema: Schema, counts: Counts) -> bool:
     """Whether the sums of an evaluation are those of no rows at all: docs/secagg.md §13, C2."""
     reasons = set(details(schema, counts)[1].values()) if "reliability" in counts else set()
+    if conformal.NAME in counts and not conformal.fits(counts):
+        reasons.add(IMPOSSIBLE)
     if "scored" in counts:
         reasons |= set(client_spread(schema, counts).absent.values())
     for prefix in ("", PERSONAL):

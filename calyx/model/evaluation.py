@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Part
+from calyx.model import conformal
 from calyx.model.calibration import reliability
 from calyx.model.details import RELIABILITY_BINS, confusion_matrix
 from calyx.model.layers import seeded
@@ -63,7 +64,7 @@ def evaluate(
                 outputs.append(output.reshape(-1))
     if part.num_classes:
         return _of_classes(part, judged, is_test=is_test)
-    return evaluation_of(np.concatenate([np.zeros(0), *outputs]), part)
+    return _evaluation_of(np.concatenate([np.zeros(0), *outputs]), part, is_test=is_test)
 
 
 def evaluate_together(
@@ -88,11 +89,15 @@ def evaluate_together(
 
 def evaluation_of(outputs: Values, part: Part) -> Evaluation:
     """What a model is judged by, of its outputs [N, K] for the rows of `part`."""
+    return _evaluation_of(outputs, part, is_test=False)
+
+
+def _evaluation_of(outputs: Values, part: Part, *, is_test: bool) -> Evaluation:
     if part.num_classes:
-        judged = [_judge_classes(outputs, part.y, is_test=False)] if len(part) else []
-        return _of_classes(part, judged, is_test=False)
+        judged = [_judge_classes(outputs, part.y, is_test=is_test)] if len(part) else []
+        return _of_classes(part, judged, is_test=is_test)
     exact = part.y.astype(np.float64) if part.exact is None else part.exact
-    return _of_values(exact, outputs.reshape(-1))
+    return _of_values(exact, outputs.reshape(-1), is_test=is_test)
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,9 @@ def _of_classes(part: Part, judged: list[_Judged], *, is_test: bool) -> Evaluati
     true = _join([one.true for one in judged])
     predicted = _join([one.predicted for one in judged])
     is_hit = predicted == true
+    loss = _join([one.loss for one in judged])
     sums = {
-        "loss": _cell(exact_sum(_join([one.loss for one in judged]), FLOAT_STEPS)),
+        "loss": _cell(exact_sum(loss, FLOAT_STEPS)),
         "labels": np.bincount(part.y, minlength=part.num_classes),
         "hits": _cell(int(is_hit.sum())),
     }
@@ -148,6 +154,8 @@ def _of_classes(part: Part, judged: list[_Judged], *, is_test: bool) -> Evaluati
         beside["confusion"] = confusion_matrix(true, predicted, part.num_classes).reshape(-1)
         sure = np.minimum(_join([one.confidence for one in judged]), 1.0)
         beside["reliability"] = reliability(sure, is_hit, RELIABILITY_BINS).reshape(-1)
+        beyond = len(part) - len(true)
+        beside[conformal.NAME] = conformal.count_probabilities(np.exp(-loss), beyond)
     return Evaluation(len(part), len(part) - len(true), sums, beside)
 
 
@@ -156,7 +164,7 @@ def _join(arrays: list[Array]) -> Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate([np.zeros(0, np.int64), *arrays])
 
 
-def _of_values(true: Values, predicted: Values) -> Evaluation:
+def _of_values(true: Values, predicted: Values, *, is_test: bool) -> Evaluation:
     """Of a regression's targets and outputs, both [N] in units of the target's scale."""
     told = np.abs(true) < _BEYOND
     is_finite = told & (np.abs(predicted) < _BEYOND)
@@ -169,7 +177,9 @@ def _of_values(true: Values, predicted: Values) -> Evaluation:
         "target": _cell(*to_cell(exact_sum(t, FLOAT_STEPS))),
         "target_square": _cell(exact_square_sum(t, SQUARE_STEPS)),
     }
-    return Evaluation(len(true), int((~is_finite).sum()), sums)
+    beyond = int((~is_finite).sum())
+    beside = {conformal.NAME: conformal.count_errors(np.abs(error), beyond)} if is_test else {}
+    return Evaluation(len(true), beyond, sums, beside)
 
 
 def _cell(*values: int) -> NDArray[Any]:

@@ -117,7 +117,9 @@ class Evaluation:
     num_examples: int
     not_finite: int  # rows whose output, or target, is beyond a float32
     sums: dict[str, Cells]
-    beside: dict[str, Cells] = field(default_factory=dict)  # of a test: `detail_terms`
+    beside: dict[str, Cells] = field(
+        default_factory=dict
+    )  # of a test: `detail_terms`, `conformal_terms`
 
     @property
     def loss(self) -> float | None:

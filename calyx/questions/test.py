@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from calyx.model.conformal import conformal_terms
 from calyx.model.details import detail_terms
 from calyx.model.spread import client_spread, spread_terms
 from calyx.questions.judging import evaluation_layout, figures_of
@@ -12,9 +13,9 @@ from calyx.vector.figures import Figures
 
 
 def segments(inquiry: Inquiry) -> Segments:
-    """Counts of one evaluation, of clients' scores, and of a classifier's confusion and confidence."""
-    schema = inquiry.contents.task.schema
-    more = spread_terms(schema) + detail_terms(schema, over_of(inquiry.privacy))
+    """Counts of one evaluation, of scores of clients and rows, and of a classifier's confusions."""
+    schema, over = inquiry.contents.task.schema, over_of(inquiry.privacy)
+    more = spread_terms(schema) + detail_terms(schema, over) + conformal_terms(schema, over)
     return Segments(evaluations=(evaluation_layout(inquiry, more),))
 
 

@@ -35,6 +35,8 @@ class ModelTest:
     # of a classifier test_calibration_error and its _margin. personal_* of models beside the common one.
     figures: Figures = entries("test_", "personal_")
     test_confusion: _Confusion = optional()
+    # Rows by how the true answer scores, in the cells of `calyx.model.conformal`; null with its reason.
+    test_conformal: tuple[Count, ...] | None = optional()
     test_clients_scored: Count
     test_clients_unscored: Count  # that have no test rows, or no model
     tested_on: Whose = entries("tested_on", "personal_tested_on")
@@ -125,6 +127,7 @@ class Summary:
     seconds: Seconds | None = None
     tested: Figures = entries("test_", "personal_")  # as in `ModelTest`
     test_confusion: _Confusion = optional()
+    test_conformal: tuple[Count, ...] | None = optional()  # as in `ModelTest`
     test_clients_scored: Count | None = None
     test_clients_unscored: Count | None = None
     tested_on: Whose = entries("tested_on", "personal_tested_on")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
 from calyx.machine.spans import span
+from calyx.model.conformal import coarsen_conformal, conformal_terms
 from calyx.model.details import coarsen_details, detail_terms
 from calyx.model.evaluation import evaluate, evaluate_together
 from calyx.model.metrics import PERSONAL, Counts, Evaluation, counts_of, figures, metric_name
@@ -111,10 +112,13 @@ def _tell(subject: _Subject, result: Evaluation | None, own: Weights) -> Contrib
         told |= _figures(subject, personal, rows).with_prefix(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
-        counts |= spread_counts(schema, None, 0) | make_zeros(detail_terms(schema, over))
+        terms = detail_terms(schema, over) + conformal_terms(schema, over)
+        counts |= spread_counts(schema, None, 0) | make_zeros(terms)
     elif subject.rows == "test" and result is not None:
         counts |= spread_counts(schema, result.score, len(part))
-        counts |= coarsen_details(result.beside, client.assignment.site.policy.min_cell)
+        least = client.assignment.site.policy.min_cell
+        beside = coarsen_conformal(result.beside, schema, least)
+        counts |= coarsen_details(beside, least)
     about = {"round": subject.round, **subject.fold, **as_row(told)}
     journal.write(subject.question.kind, **about, num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client

@@ -54,6 +54,7 @@ def _summary(context: RunContext, model: Best) -> Summary:
         stopped_because=context.why,
         tested=test.figures,
         test_confusion=test.test_confusion,
+        test_conformal=test.test_conformal,
         test_clients_scored=test.test_clients_scored,
         test_clients_unscored=test.test_clients_unscored,
         tested_on=test.tested_on,

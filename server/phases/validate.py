@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from calyx.model.conformal import NAME, read_conformal
 from calyx.model.details import details
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
@@ -66,9 +67,13 @@ def _figures(outcome: Outcome, contents: Contents) -> ModelTest:
     figures = told.with_prefix("test_", PERSONAL)
     more, reasons = details(schema, counts)
     confusion = more.pop("confusion", None)  # [K, K]
+    conformal, why = read_conformal(counts, is_own=contents.is_localised)
+    if why is not None:
+        reasons[NAME] = why
     return ModelTest(
         figures=figures.values | {f"test_{name}": value for name, value in more.items()},
         test_confusion=confusion and tuple(map(tuple, confusion)),
+        test_conformal=conformal,
         test_clients_scored=int(counts["scored"][0]),
         test_clients_unscored=int(counts["unscored"][0]),
         tested_on={f"{k}tested_on": v for k, v in whose.items()},

@@ -229,6 +229,8 @@ def of_models(made, run, released):
         if part == "test":
             found |= of_spread(made, rows, outputs)
             found |= of_details(made, rows, outputs)
+            is_own = read(run / "summary.json")["models"] == "own"
+            found |= {"test_conformal": Absent()} if is_own else of_conformal(made, rows, outputs)
             zeros = ("test_", "personal_") if strategy == "ditto" else ("test_",)
             found |= {f"{prefix}majority": majority(made, rows) for prefix in zeros if made.classes}
     return found
@@ -320,6 +322,30 @@ def of_details(made, rows, outputs):
         "test_calibration_error": Near(calibration_error(table), margin + 1e-5),
         "test_calibration_error_margin": Near(margin, 1e-5),
     }
+
+
+def of_conformal(made, rows, outputs):
+    """Rows by how their true answer scores; of fewer than ten rows of a site, in the worst cell of some."""
+    if made.options["privacy.weighting"] == "equal" or not rows.frames:
+        return {"test_conformal": Absent()}
+    total = 0
+    for name, frame in rows.frames.items():
+        if made.classes:
+            ends = 1 - np.array([*np.arange(63, 0, -1) / 64, *2.0 ** -np.arange(7, 17), 0.0])
+            true = [made.classes.index(label) for label in frame["y"]]
+            scores, wide = 1 - outputs[name][np.arange(len(true)), true], 4
+        else:
+            ends, wide = np.array([*2.0 ** (np.arange(-96, 49) / 12), np.inf]), 6
+            y = frame["y"].to_numpy().astype(float)
+            scores = np.abs(outputs[name].reshape(-1) - y) / made.target[1]
+        cells, last = np.zeros(len(ends), int), len(ends) - 1
+        for score in scores:
+            cells[np.flatnonzero(score <= ends)[0]] += 1
+        for place in np.flatnonzero((cells > 0) & (cells < 10)):
+            few, cells[place] = cells[place], 0
+            cells[min(place // wide * wide + wide - 1, last)] += few
+        total = total + cells
+    return {f"test_conformal.{place}": Near(int(cell)) for place, cell in enumerate(total)}
 
 
 def calibration_error(table):
