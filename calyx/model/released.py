@@ -78,13 +78,14 @@ class ReleasedModel:
     @cached_property
     def makeup(self) -> Makeup:
         """What the untrained network is made of."""
-        return makeup_of(self._untrained(), self._num_inputs)
+        return makeup_of(self.untrained(), self._num_inputs)
 
     @property
     def _num_inputs(self) -> int:
         return num_inputs(self.task.schema, self.preprocessing)
 
-    def _untrained(self) -> "nn.Module":
+    def untrained(self) -> "nn.Module":
+        """A fresh network of the task, with the weights that the seed gives."""
         return initial_model(self.task, self._num_inputs, self.seed)
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -104,7 +105,7 @@ class ReleasedModel:
         """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
         import torch
 
-        network, target = self._untrained(), self.task.schema.target
+        network, target = self.untrained(), self.task.schema.target
         load_into(network, self.weights)
         network.eval()
         batches = [np.zeros((0, self.task.schema.num_outputs))]
@@ -294,7 +295,7 @@ def _is_like(array: Array, untrained: Array) -> bool:
 
 def _check_drawn(path: Path, model: ReleasedModel) -> None:
     """Raise UserError where the network has what follows from its run's seed, and is in no file."""
-    one, other = (replace(model, seed=seed)._untrained() for seed in (0, 1))
+    one, other = (replace(model, seed=seed).untrained() for seed in (0, 1))
     drawn = [*find_left_behind(one, other), *find_moved(one, other)]
     if drawn:
         raise UserError(

@@ -1,0 +1,184 @@
+"""A detector of model stealing: it looks at each caller's queries, slows, then stops, and alerts.
+
+It reads two signs of the rows that a caller sent last (`calyx/serving/traces.py`): that many lie close to
+earlier ones, as when a thief steps along gradients, and that they lie away from the training's rows, as
+values drawn from the declared ranges do. A sign counts when it is beyond its limit by three standard
+errors. What it cannot see: rows like the population's, several keys, a slow thief; the daily budget bounds
+those. `python -m benchmarks.stealing` measures what it catches and how often it is wrong, and why it is
+not PRADA's test is said in docs/decisions/0090.
+
+Its memory is this process's, and begins anew with a release: of R replicas each sees a part of the rows.
+Stops are in files, so that all replicas have them, and a restart does not lift one.
+"""
+
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from calyx.config.section import PositiveInt, config
+from calyx.serving.holds import Hold, Holds
+from calyx.serving.population import Population
+from calyx.serving.traces import Inputs, Queries, Signs, Trace
+
+log = logging.getLogger(__name__)
+
+Action = Literal["answer", "slow", "stop"]
+LEAST_ROWS = 100  # judged rows, before which nothing is said of a caller
+PATIENCE = 100  # judged rows that a caller may send while slowed, before it is stopped
+MOST_BYTES = 2**26  # of all callers' traces; those that asked least lately are forgotten
+NEARNESS = 0.15  # of the distance between unrelated rows, within which two are near
+_EVERY = 16  # judged rows between two looks at the signs
+_LONGEST_WAIT_S = 600
+
+
+@config
+class DetectorConfig:
+    """The section `serve.detector`."""
+
+    mode: Literal["off", "alert", "slow", "stop"] = "stop"  # the most that is done about a caller
+    near: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of rows close to earlier ones
+    away: Annotated[float, Field(gt=0, le=2)] = 0.15  # 0: as in training; 1: drawn evenly
+    row_s: Annotated[float, Field(ge=0, le=60)] = 1.0  # seconds a row costs a slowed caller
+    hold_s: PositiveInt = 86_400  # seconds for which a caller is stopped
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a request. `slow` and `stop` are both refused with 429 and Retry-After.
+
+    A slowed caller that comes back after `retry_after_s` is answered; no connection is kept waiting.
+    """
+
+    action: Action
+    retry_after_s: int = 0
+    reason: str = ""  # a sentence for the caller and the log; "" where nothing is suspected
+    is_alert: bool = False  # this request is the one by which the caller became slowed or stopped
+
+
+_ANSWER = Verdict("answer")
+
+
+@dataclass(eq=False)
+class _Suspect:
+    """One caller: its queries' trace, and since when it is suspected."""
+
+    trace: Trace
+    looked: int = 0  # judged rows at the last look
+    since: int | None = None  # judged rows when it became suspected; None: it is not
+    free_at: float = 0.0  # when a slowed caller is answered again
+    reason: str = ""
+
+
+class Detector:
+    """One a release and process. It is called from one thread at a time."""
+
+    def __init__(
+        self,
+        cfg: DetectorConfig,
+        population: Population,
+        reference: Inputs,
+        holds: Holds,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`reference` [M, F]: inputs of rows as `draw_rows` makes them, by which distances are judged."""
+        self._cfg, self._population, self._holds, self._now = cfg, population, holds, now
+        self._radius = NEARNESS * typical_distance(reference)
+        self._suspects: OrderedDict[str, _Suspect] = OrderedDict()
+        self._bytes = 0
+
+    def observe(self, caller: str, queries: Queries) -> Verdict:
+        """Look at the rows of a request, before it is answered, and say what becomes of it.
+
+        Rows of a request that is refused are not looked at again when they are sent again. Raises OSError
+        where a stop cannot be read or written.
+        """
+        if self._cfg.mode == "off":
+            return _ANSWER
+        now = self._now()
+        hold = self._holds.find(caller, now)
+        if hold is not None and self._cfg.mode == "stop":
+            return Verdict("stop", math.ceil(hold.until - now), hold.reason)
+        suspect = self._take(caller)
+        if suspect.since is not None and self._cfg.mode != "alert" and now < suspect.free_at:
+            return Verdict("slow", math.ceil(suspect.free_at - now), suspect.reason)
+        before = suspect.trace.num_bytes
+        suspect.trace.watch(queries, self._population)
+        self._bytes += suspect.trace.num_bytes - before
+        return self._judge(caller, suspect, len(queries), now)
+
+    def _take(self, caller: str) -> _Suspect:
+        """The caller's trace, now the newest; the oldest go where there is no room."""
+        suspect = self._suspects.get(caller)
+        if suspect is None:
+            suspect = self._suspects[caller] = _Suspect(Trace(self._radius))
+            self._bytes += suspect.trace.num_bytes
+        self._suspects.move_to_end(caller)
+        while self._bytes > MOST_BYTES and len(self._suspects) > 1:
+            _, oldest = self._suspects.popitem(last=False)
+            self._bytes -= oldest.trace.num_bytes
+        return suspect
+
+    def _judge(self, caller: str, suspect: _Suspect, rows: int, now: float) -> Verdict:
+        judged = suspect.trace.judged
+        if judged < LEAST_ROWS:
+            return _ANSWER
+        if judged >= suspect.looked + _EVERY:
+            suspect.looked = judged
+            suspect.reason = find_reason(suspect.trace.read_signs(self._cfg.away), self._cfg)
+        if not suspect.reason:
+            suspect.since = None
+            return _ANSWER
+        is_first = suspect.since is None
+        if suspect.since is None:
+            suspect.since = judged
+            log.warning("%s may be copying the model: %s", caller, suspect.reason)
+        if self._cfg.mode == "alert":
+            return Verdict("answer", reason=suspect.reason, is_alert=is_first)
+        if self._cfg.mode == "stop" and judged >= suspect.since + PATIENCE:
+            return self._stop(caller, suspect, now)
+        wait_s = min(_LONGEST_WAIT_S, rows * self._cfg.row_s)
+        suspect.free_at = now + wait_s
+        if not is_first:
+            return Verdict("answer", reason=suspect.reason)
+        return Verdict("slow", math.ceil(wait_s), suspect.reason, is_alert=True)
+
+    def _stop(self, caller: str, suspect: _Suspect, now: float) -> Verdict:
+        until = now + self._cfg.hold_s
+        self._holds.add(Hold(caller=caller, since=now, until=until, reason=suspect.reason))
+        gone = self._suspects.pop(caller)
+        self._bytes -= gone.trace.num_bytes
+        log.error("%s is stopped for %d s: %s", caller, self._cfg.hold_s, suspect.reason)
+        return Verdict("stop", self._cfg.hold_s, suspect.reason, is_alert=True)
+
+
+def find_reason(signs: Signs, cfg: DetectorConfig) -> str:
+    """Why a caller with these signs is suspected; "" where it is not."""
+    if signs.near_least > cfg.near:
+        return (
+            f"Of the last {signs.judged:,} rows {signs.near:.0%} lie close to earlier ones and differ in "
+            "many columns, as rows that search for the model's boundary do."
+        )
+    if signs.away_least > cfg.away:
+        return (
+            f"The last {signs.judged:,} rows lie away from those of the training (by {signs.away:.2f}, "
+            "where 1 is drawn evenly from the declared ranges)."
+        )
+    return ""
+
+
+def typical_distance(inputs: Inputs) -> float:
+    """The median distance between two of inputs [M, F]; 0 where there are fewer than two."""
+    if len(inputs) < 2:
+        return 0.0
+    wide = inputs.astype(np.float64)
+    squares = (wide**2).sum(axis=1)
+    pairs = np.triu_indices(len(wide), 1)
+    distances = squares[:, None] + squares - 2 * wide @ wide.T
+    return float(np.sqrt(np.median(np.maximum(distances[pairs], 0))))
