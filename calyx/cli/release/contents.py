@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from calyx.cli.release.conformal import conformal_part
 from calyx.cli.release.data import Looked, read_looked
 from calyx.cli.release.figures import compared_part, test_part, validation_part
 from calyx.cli.release.model import Chosen, choose
@@ -33,7 +34,6 @@ from calyx.trust.measured import contents as read_code
 
 MOST_NOTE = 10_000  # characters
 _NOT_ASKED = {
-    "conformal": "the run has no calibration sums",
     "ensemble": "it is one model",
     "robust": "the run asked no question about moved rows",
     "onnx": "it was not asked for (--onnx)",
@@ -90,11 +90,14 @@ class Contents:
         config, left_out = clean_config(trained.config, hidden)
         reasons = {"confusion": summary.absent.get("test_confusion", _why_no_confusion(trained))}
         reasons |= _NOT_ASKED | self.looked.absent | extras.absent
+        is_combined = extras.ensemble is not None
+        conformal, why = conformal_part(summary, chosen.client, is_combined=is_combined)
+        reasons = {"conformal": why} | reasons
         parts: dict[str, Any] = {
             "confusion": summary.test_confusion,
             "audit": self.looked.audit,
             "baseline": self.looked.baseline,
-            "conformal": None,
+            "conformal": conformal,
             "ensemble": extras.ensemble,
             "robust": extras.robust,
             "onnx": extras.onnx,
