@@ -151,7 +151,8 @@ def read_contents(run: Path, options: Namespace) -> Contents:
         )
     folder = RunFolder(run)
     config = folder.read_config()
-    if "release" not in config.get("phases", ["release"]):
+    phases = config.get("phases")
+    if isinstance(phases, list) and "release" not in phases:
         raise UserError(
             f"{run} is an audit, and trained no model; name a run that has trained to its end."
         )
