@@ -112,7 +112,9 @@ class Watcher:
             self._gateway.metrics.note_values(served.version, served.drift)
             try:
                 await self.look()
-            except Exception:  # an unforeseen failure ends no gateway: the release that answers is good
+            except (
+                Exception
+            ):  # an unforeseen failure ends no gateway: the release that answers is good
                 log.exception("The folder of releases could not be looked at")
 
     async def look(self) -> None:
@@ -126,7 +128,9 @@ class Watcher:
             return
         self._gateway.take(newer)
         signed = ", ".join(newer.release.signed_by)
-        self._running.say(f"{newer.release.manifest.title} answers from now on; signed by {signed}.")
+        self._running.say(
+            f"{newer.release.manifest.title} answers from now on; signed by {signed}."
+        )
 
     def _find(self) -> tuple[Served | None, list[Rejected]]:
         """In a thread of its own: read, verify and load, while requests are answered."""
