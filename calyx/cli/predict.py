@@ -16,6 +16,7 @@ from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_r
 from calyx.cli.outputs import add_output, claim, read_by
 from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of
+from calyx.cli.release.opening import add_opener, opener_of
 from calyx.cli.trained import add_client, client_model, read_trained
 from calyx.errors import UserError, for_terminal
 from calyx.files.outputs import Output, show_path
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--signers", type=Path, metavar="FILE", help="of a release: who must have signed it"
     )
+    add_opener(parser)
     add_output(parser, "a CSV file to write; the terminal without it")
     options = parser.parse_intermixed_args(arguments)  # options stand anywhere
     answering, out = _of_release(options) if is_release(options.run) else _of_run(options)
@@ -62,8 +64,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _of_run(options: Namespace) -> tuple[Answering, Output | None]:
     """The model of a run, and where the predictions go. Raises UserError."""
-    if options.signers is not None:
-        raise UserError("--signers is of a release; a run has no signatures.")
+    if options.signers or options.decrypt_with or options.passphrase:
+        raise UserError(
+            "--signers, --decrypt-with and --passphrase are of a release; a run has no signatures, and is "
+            "not encrypted."
+        )
     folder = RunFolder(options.run)
     config = folder.read_config()
     read = read_by(config)
@@ -85,8 +90,10 @@ def _of_release(options: Namespace) -> tuple[Answering, Output | None]:
             f"{show_path(options.run)} is a release: give --signers FILE, the policy that says who must have "
             "signed it."
         )
-    out = claim(options, [options.file, options.signers], [options.run])
-    release = read_release(options.run, read_signers(options.signers))
+    secrets = [*options.decrypt_with, *options.passphrase]
+    out = claim(options, [options.file, options.signers, *secrets], [options.run])
+    signers, opener = read_signers(options.signers), opener_of(options)
+    release = read_release(options.run, signers, opener=opener)
     model = load_bytes(release.files[MODEL], options.run / MODEL)
     note = f"This is {release.manifest.title}, signed by {join_names(release.signed_by)}."
     return Answering(model, note), out
