@@ -5,6 +5,7 @@ the manifest lists, byte for byte, and no others. What is returned are the bytes
 reads the folder again, so that what is put there later changes nothing. See docs/decisions/0082.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -195,7 +196,8 @@ def _read_file(folder: Path, name: str, limit: int) -> bytes:
             else f"{name} is missing; get the release again from who made it."
         ) from None
     except OSError as error:
-        raise Unverified(f"{name} cannot be taken: {error.strerror}.") from None
+        what = "is not what was signed" if error.errno == errno.EFBIG else "cannot be taken"
+        raise Unverified(f"{name} {what}: {error.strerror}.") from None
 
 
 def find_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:

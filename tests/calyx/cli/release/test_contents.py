@@ -22,7 +22,8 @@ from calyx.model.released import describe, load, to_file
 from calyx.releases.card import read_card
 from calyx.releases.card_parts import Identity
 
-WORDS = {"client": None, "common": False, "state_dir": None, "note": "", "name_clients": False}
+WORDS = {"client": None, "common": False, "state_dir": None, "note": ""}
+WORDS |= {"name_clients": False, "onnx": False}
 RANGES = COLUMNS | {"pressure": {"kind": "numeric", "may_be_missing": True, "low": 50, "high": 250}}
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 FIRST = Identity(name="ours", version=1, parent=None)
