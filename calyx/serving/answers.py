@@ -28,6 +28,7 @@ class Told:
     release: dict[str, str | int]  # which release has answered: name, version, digest
     unusual: Columns  # of each row, the columns far from what the training saw
     sets: Columns | None = None  # of each row, the classes of its prediction set
+    intervals: Sequence[tuple[float, float]] | None = None  # of each row, lowest and highest value
 
 
 class Answers:
@@ -62,6 +63,10 @@ class Answers:
         if told.sets is not None:
             for row, classes in zip(rows, told.sets, strict=True):
                 row["set"] = classes
+        if told.intervals is not None:
+            for row, ends in zip(rows, told.intervals, strict=True):
+                rounded = [round(end, self._decimals) for end in ends]
+                row["interval"] = rounded if row["value"] is not None else None
         return to_json({"release": told.release, "predictions": rows})
 
     def _numbers(self, outputs: Values) -> list[dict[str, object]]:
