@@ -43,6 +43,14 @@ COMMANDS = {
         "the server's runs and sites, on the operator's machine",
     ),
     "stop": ("calyx.cli.operating:stop_run", "end a run of the server: RUN_ID"),
+    "release": (
+        "calyx.cli.release.command",
+        "a run's model to be signed and served: RUN --to DIR, or sign DIR --key FILE",
+    ),
+    "verify": (
+        "calyx.cli.verify",
+        "what a release is, and who signed it: DIR --signers FILE",
+    ),
     "verify-log": (
         "calyx.cli.verify_log",
         "whether a gateway's log of decisions is as it was written: FOLDER --key log.pub",

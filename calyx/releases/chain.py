@@ -76,7 +76,7 @@ def read_links(folder: Path) -> tuple[Link, ...]:
 
 
 def check_chain(links: Sequence[Link]) -> None:
-    """Raise Unverified unless `links`, ascending, are versions 1, 2, … of one name, each the next's parent."""
+    """Raise Unverified unless `links`, ascending, are versions 1, 2, … of one name, in a chain."""
     names = list(dict.fromkeys(link.manifest.name for link in links))
     if len(names) > 1:
         raise Unverified(

@@ -5,6 +5,7 @@ the manifest lists, byte for byte, and no others. What is returned are the bytes
 reads the folder again, so that what is put there later changes nothing. See docs/decisions/0082.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -148,7 +149,7 @@ def _read(head: Head, manifest: Manifest, signed: SignedBy, *, any_code: bool) -
                 f"{name} is not what was signed: {_say_difference(len(data), entry.bytes)}; get the release "
                 "again from who made it."
             )
-    card = _read_card(files, manifest)
+    card = find_card(files, manifest)
     if not any_code:
         check_code(card)
     return Release(head.folder, manifest, head.digest, signed, MappingProxyType(files), card)
@@ -195,11 +196,12 @@ def _read_file(folder: Path, name: str, limit: int) -> bytes:
             else f"{name} is missing; get the release again from who made it."
         ) from None
     except OSError as error:
-        raise Unverified(f"{name} cannot be taken: {error.strerror}.") from None
+        what = "is not what was signed" if error.errno == errno.EFBIG else "cannot be taken"
+        raise Unverified(f"{name} {what}: {error.strerror}.") from None
 
 
-def _read_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:
-    """The card, which is of the same release. Raises Unverified."""
+def find_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:
+    """The card among a release's files, which is of the same release and model. Raises Unverified."""
     for name in (CARD, MODEL):
         if name not in files:
             raise Unverified(f"The manifest lists no {name}, without which there is no release.")

@@ -26,7 +26,7 @@ from calyx.releases.manifest import (
     manifest_bytes,
     read_manifest,
 )
-from calyx.releases.reading import Release, read_draft, read_head
+from calyx.releases.reading import Release, find_card, read_draft, read_head
 
 _LOCK = ".calyx-releases.lock"
 _PART = ".calyx-release-"  # what a release, or its signatures, are called while they are written
@@ -62,8 +62,8 @@ def plan_release(folder: Path, name: str | None, default: str, parent: Path | No
     before = last.manifest
     if name not in (None, before.name):
         raise UserError(
-            f"{show_path(last.folder)} is a release of {before.name}, and not of {printable(str(name))}; each "
-            "name is a chain in a folder of its own."
+            f"{show_path(last.folder)} is a release of {before.name}, and not of {printable(str(name))}; "
+            "each name is a chain in a folder of its own."
         )
     return Place(folder, before.name, before.version + 1, last.digest, created)
 
@@ -113,7 +113,7 @@ def write_release(place: Place, files: Mapping[str, bytes]) -> Release:
         files={name: entry_of(data) for name, data in sorted(files.items())},
     )
     data = manifest_bytes(manifest)
-    read_manifest(data)  # nothing is written that nobody could read
+    find_card(files, read_manifest(data))  # nothing is written that nobody could read
     folder = place.folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def write_release(place: Place, files: Mapping[str, bytes]) -> Release:
             shutil.rmtree(part, ignore_errors=True)
             raise
         sync_folder(folder.parent)
-    return read_draft(folder)
+    return read_draft(folder, any_code=True)
 
 
 def write_signatures(folder: Path, data: bytes) -> None:

@@ -24,6 +24,7 @@ from calyx.errors import UserError, printable
 from calyx.pages.card import card_page
 from calyx.releases.card import FORMAT, Card, card_bytes
 from calyx.releases.card_parts import Ensemble, Identity, OnnxPart, Reasons, Robust
+from calyx.releases.onnx_file import OPSET, export
 from calyx.releases.packages import list_needed
 from calyx.releases.sbom import Subject, sbom_bytes
 from calyx.run.folder import RunFolder
@@ -131,6 +132,9 @@ def add_words(parser: ArgumentParser) -> None:
     add_client(parser, "for which client, where the run has a model or a preprocessing of each")
     parser.add_argument("--note", default="", help="licence, intended use: text for the card")
     parser.add_argument(
+        "--onnx", action="store_true", help="model.onnx as well (needs the extra onnx)"
+    )
+    parser.add_argument(
         "--name-clients",
         action="store_true",
         help="name the clients in the card, which counts them",
@@ -156,7 +160,21 @@ def read_contents(run: Path, options: Namespace) -> Contents:
     hidden = () if options.name_clients else trained.task.clients
     looked = read_looked(folder, trained.task, hidden)
     trained = replace(trained, summary=_hide_names(trained.summary, hidden))
-    return Contents(trained, chosen, looked, note, options.name_clients)
+    extras = _export(chosen) if options.onnx else Extras()
+    return Contents(trained, chosen, looked, note, options.name_clients, extras)
+
+
+def _export(chosen: Chosen) -> Extras:
+    """The model as ONNX too. Raises as `export`."""
+    made = export(chosen.model)
+    part = OnnxPart(
+        sha256=hashlib.sha256(made.data).hexdigest(),
+        opset=OPSET,
+        rows=made.rows,
+        tolerance=made.tolerance,
+        greatest=made.greatest,
+    )
+    return Extras(onnx=part, files={"model.onnx": made.data})
 
 
 def _hide_names(summary: Summary, clients: Collection[str]) -> Summary:
