@@ -48,6 +48,19 @@ class Doors(Protocol):
         """Take rows from a caller's budget of the day. Raises Refused, 429."""
 
 
+class Nobody:
+    """Doors that let nobody in."""
+
+    def authorize(self, request: Request, scope: str) -> Caller:
+        """See `Doors`."""
+        raise Refused(
+            401, "Who asks?", "This gateway lets nobody in; its operator has made no keys."
+        )
+
+    def spend(self, caller: Caller, rows: int) -> None:
+        """See `Doors`."""
+
+
 @dataclass(eq=False)
 class Exchange:
     """One request on its way, as much as is logged of it."""

@@ -53,7 +53,7 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
     with open_log(running.cfg.log, running.state_dir, release.digest, running.replica) as decisions:
         gateway = Gateway(running.cfg, served, running.doors, decisions)
         gateway.rejected = tuple(running.releases.refused.values())
-        for rejected in gateway.rejected:
+        for rejected in gateway.rejected if running.replica == 1 else ():
             running.say(_say_refused(rejected, served))
         watcher = Watcher(gateway, running)
         config = make_config(running, make_app(gateway, watcher.lifespan))
@@ -112,7 +112,9 @@ class Watcher:
             self._gateway.metrics.note_values(served.version, served.drift)
             try:
                 await self.look()
-            except Exception:  # an unforeseen failure ends no gateway: the release that answers is good
+            except (
+                Exception
+            ):  # an unforeseen failure ends no gateway: the release that answers is good
                 log.exception("The folder of releases could not be looked at")
 
     async def look(self) -> None:
@@ -126,7 +128,9 @@ class Watcher:
             return
         self._gateway.take(newer)
         signed = ", ".join(newer.release.signed_by)
-        self._running.say(f"{newer.release.manifest.title} answers from now on; signed by {signed}.")
+        self._running.say(
+            f"{newer.release.manifest.title} answers from now on; signed by {signed}."
+        )
 
     def _find(self) -> tuple[Served | None, list[Rejected]]:
         """In a thread of its own: read, verify and load, while requests are answered."""

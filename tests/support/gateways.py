@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
-from support.releases import SIGNERS, make_release
 
 from calyx.serving.app import make_app
 from calyx.serving.config import ServeConfig
@@ -15,6 +14,7 @@ from calyx.serving.refusals import Refused
 from calyx.serving.running import Running, Watcher
 from calyx.serving.served import make_served
 from calyx.serving.swap import Releases, floor_of, raise_floor, read_floor
+from support.releases import SIGNERS, make_release
 
 HEART_ROW = {
     "age": 63,
