@@ -18,7 +18,8 @@ from calyx.serving.answers import Told
 from calyx.serving.bodies import JSON, read_body, read_type
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
-from calyx.serving.decisions import Decision, DecisionLog, NotLogged, Outcome
+from calyx.serving.decisions import Decision, DecisionLog, Outcome
+from calyx.serving.log_files import NotLogged
 from calyx.serving.metrics import Metrics
 from calyx.serving.refusals import Refused, as_response, refuse_status
 from calyx.serving.served import Served
@@ -73,6 +74,7 @@ class Exchange:
     rows: int = 0
     unusual: int = 0
     outcome: Outcome = "refused"
+    kept: str | None = None  # hash of its rows, where they are kept
 
 
 Answer = Callable[[Exchange, Caller, Served], Awaitable[Response]]
@@ -106,6 +108,8 @@ class Gateway:
             response = await answer(now, now.caller, served)
         except Refused as refused:
             response = as_response(refused, now.id)
+        except NotLogged as error:
+            response = _refuse_unlogged(now, error)
         except Exception:
             now.outcome = "failed"
             log.exception("The request %s failed", now.id)
@@ -125,14 +129,12 @@ class Gateway:
             rows=now.rows,
             unusual=now.unusual,
             microseconds=int(seconds * 1e6),
+            kept=now.kept,
         )
         try:
             self._decisions.append(decision)
         except NotLogged as error:
-            log.error("%s", error)
-            detail = "The decision cannot be logged, and without that nothing is answered."
-            refused = Refused(503, "Not logged", detail, retry_after_s=10)
-            response = as_response(refused, now.id)
+            response = _refuse_unlogged(now, error)
         self.metrics.count_request(now.request.url.path, response.status_code, seconds)
         return response
 
@@ -160,6 +162,7 @@ class Gateway:
         now.unusual = sum(map(bool, unusual))
         served.drift.add(cells)
         self.metrics.count_rows(len(rows), now.unusual)
+        now.kept = self._decisions.keep_rows(now.id, body)
         now.outcome = "answered"
         text = served.answers.write(outputs, Told(served.named, unusual))
         return Response(text, media_type="application/json")
@@ -197,3 +200,9 @@ class Gateway:
             "release": {"name": manifest.name, "version": manifest.version},
             "refused": [one.name for one in self.rejected],
         }
+
+
+def _refuse_unlogged(now: Exchange, error: NotLogged) -> Response:
+    log.error("%s", error)
+    detail = "The decision cannot be logged, and without that nothing is answered."
+    return as_response(Refused(503, "Not logged", detail, retry_after_s=10), now.id)
