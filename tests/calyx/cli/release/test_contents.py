@@ -22,6 +22,8 @@ from calyx.model.released import describe, load, to_file
 from calyx.releases.card import read_card
 from calyx.releases.card_parts import Identity
 
+pytestmark = pytest.mark.e2e  # it trains one run of one round
+
 WORDS = {"client": None, "common": False, "state_dir": None, "note": ""}
 WORDS |= {"name_clients": False, "onnx": False}
 RANGES = COLUMNS | {"pressure": {"kind": "numeric", "may_be_missing": True, "low": 50, "high": 250}}
