@@ -9,7 +9,7 @@ from calyx.serving.decisions import DecisionLog
 from calyx.serving.kept_rows import KeptRows
 from calyx.serving.log_config import LogConfig
 from calyx.trust.key_files import make_key, read_own
-from calyx.trust.sealing import read_reader
+from calyx.trust.recipients import read_recipient
 
 OWN_KEY = "log"  # name of the key that a gateway makes itself
 
@@ -22,8 +22,7 @@ def open_log(config: LogConfig, state_dir: Path, release: str, replica: int = 1)
     folder, key = _folder_of(config, state_dir), _read_key(config, state_dir)
     rows = None
     if config.keep_rows and config.rows_key is not None:
-        public = read_reader(Path(config.rows_key), "rows")
-        rows = KeptRows(folder, public, config, replica)
+        rows = KeptRows(folder, read_recipient(Path(config.rows_key)).key, config, replica)
     return DecisionLog(folder, key, release, config, replica=replica, rows=rows)
 
 

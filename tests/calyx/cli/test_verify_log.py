@@ -105,7 +105,7 @@ def test_no_link_of_a_log_is_followed(log, capsys):
 
 def test_kept_rows_are_shown_to_who_has_their_key_and_to_nobody_else(log, capsys):
     for name in ("auditor", "other"):
-        keys.main(["rows", name])
+        keys.main(["recipient", name])
     config = LogConfig(
         folder=str(log), key="w.key", keep_rows=True, rows_key="auditor.pub", sign_every_s=60
     )

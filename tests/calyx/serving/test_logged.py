@@ -16,7 +16,7 @@ from calyx.serving.log_check import check_chain
 from calyx.serving.log_config import LogConfig
 from calyx.serving.log_lines import list_files
 from calyx.trust.key_files import read_own
-from calyx.trust.sealing import make_reader, read_reader_key
+from calyx.trust.recipients import make_recipient, read_private
 
 # Of a hundred rows, 95 gave their true class a probability of 0.1 at least.
 CONFORMAL = Conformal(score="probability", ends=(0.9, 0.1, 0.0), counts=(50, 45, 5))
@@ -27,7 +27,7 @@ def asked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logged")
     (folder / "releases").mkdir()
     make_release(folder / "releases" / "heart-1", conformal=CONFORMAL)
-    make_reader("rows", "auditor", folder)
+    make_recipient("auditor", folder)
     log = LogConfig(keep_rows=True, rows_key=str(folder / "auditor.pub"))
     with gateway_on(folder, coverage=0.9, digits=6, log=log) as asked:
         yield asked
@@ -63,7 +63,7 @@ def test_answers_and_refusals_are_logged_without_rows_and_rows_are_kept_sealed(a
     folder = asked.folder.parent
     stored = b"".join(path.read_bytes() for path in (folder / "state/log").iterdir())
     assert b"trestbps" not in stored
-    private = read_reader_key(folder / "auditor.key", "rows")
+    private = read_private(folder / "auditor.key")
     sent = find_rows(folder / "state/log", answered["request"], answered["kept"], private)
     assert json.loads(sent) == {"rows": [HEART_ROW, HEART_ROW]}
     assert wrong["kept"] is None
