@@ -1,4 +1,4 @@
-"""`--openssf`: what cannot sign is refused before anything is made. That it signs: tests/e2e/test_release_page.py."""
+"""`--openssf`: a key that cannot sign is refused at once. That it signs: tests/e2e/test_release_page.py."""
 
 import importlib.util
 
