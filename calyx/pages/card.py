@@ -12,6 +12,7 @@ from calyx.config.section import canonical_json
 from calyx.findings.finding import Severity
 from calyx.pages.card_columns import columns_of, count_columns
 from calyx.pages.card_figures import FigureLine, head_figures, lines_of, score_of
+from calyx.pages.card_sets import OF, set_lines
 from calyx.pages.class_figures import confusion_figure
 from calyx.pages.classes import count_classes
 from calyx.pages.figures import Figure
@@ -116,6 +117,7 @@ def _groups(card: Card) -> list[Group]:
     if card.robust is not None:
         of = card.robust.figures
         groups.append(Group(f"Against {card.robust.attack}", of.of, lines_of(of)))
+    groups.append(Group("As prediction sets", OF, set_lines(card)))
     return [group for group in groups if group.lines]
 
 
