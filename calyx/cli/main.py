@@ -38,6 +38,7 @@ COMMANDS = {
     "server": ("calyx.cli.server", "the operator's gateway for clients on separate machines"),
     "client": ("calyx.cli.client", "a site's client: CONFIG.yaml"),
     "submit": ("calyx.cli.submit", "a run on separate machines: --roster=FILE [overrides]"),
+    "serve": ("calyx.cli.serve", "a gateway that answers by a release: DIR --signers FILE"),
     "runs": (
         "calyx.cli.operating:list_runs",
         "the server's runs and sites, on the operator's machine",

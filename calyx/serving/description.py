@@ -141,10 +141,11 @@ def _predictions(schema: Schema, cfg: ServeConfig) -> Tree:
         shares = _object(dict.fromkeys(schema.classes, share))
         answer["probabilities"] = {"anyOf": [shares, {"type": "null"}]}
     names = {"type": "array", "items": {"type": "string"}}
-    answer |= {"unusual": names, "set": names}
+    ends = {"type": ["array", "null"], "items": {"type": "number"}}
+    answer |= {"unusual": names, "set": names, "interval": ends}
     release = {"name": {"type": "string"}, "version": {"type": "integer"}}
     release["digest"] = {"type": "string"}
-    rows = {"type": "array", "items": _object(answer, ("set",))}
+    rows = {"type": "array", "items": _object(answer, ("set", "interval"))}
     return _object({"release": _object(release), "predictions": rows})
 
 

@@ -19,6 +19,7 @@ from calyx.serving.bodies import JSON, read_body, read_type
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
 from calyx.serving.decisions import Decision, DecisionLog, NotLogged, Outcome
+from calyx.serving.kept_rows import KeptRows
 from calyx.serving.metrics import Metrics
 from calyx.serving.refusals import Refused, as_response, refuse_status
 from calyx.serving.served import Served
@@ -48,6 +49,19 @@ class Doors(Protocol):
         """Take rows from a caller's budget of the day. Raises Refused, 429."""
 
 
+class Nobody:
+    """Doors that let nobody in."""
+
+    def authorize(self, request: Request, scope: str) -> Caller:
+        """See `Doors`."""
+        raise Refused(
+            401, "Who asks?", "This gateway lets nobody in; its operator has made no keys."
+        )
+
+    def spend(self, caller: Caller, rows: int) -> None:
+        """See `Doors`."""
+
+
 @dataclass(eq=False)
 class Exchange:
     """One request on its way, as much as is logged of it."""
@@ -60,6 +74,7 @@ class Exchange:
     rows: int = 0
     unusual: int = 0
     outcome: Outcome = "refused"
+    kept: str | None = None  # SHA-256 of the sealed rows, in hex
 
 
 Answer = Callable[[Exchange, Caller, Served], Awaitable[Response]]
@@ -69,10 +84,16 @@ class Gateway:
     """What one process answers by. `served` is replaced between two requests, never within one."""
 
     def __init__(
-        self, cfg: ServeConfig, served: Served, doors: Doors, decisions: DecisionLog
+        self,
+        cfg: ServeConfig,
+        served: Served,
+        doors: Doors,
+        decisions: DecisionLog,
+        kept_rows: KeptRows | None = None,
     ) -> None:
+        """`kept_rows` is where rows of requests are kept; None: nowhere."""
         self.cfg, self.served, self.metrics = cfg, served, Metrics()
-        self._doors, self._decisions = doors, decisions
+        self._doors, self._decisions, self._kept_rows = doors, decisions, kept_rows
         self.rejected: tuple[Rejected, ...] = ()  # releases that are there, and not served
         self.is_draining = False
         self.metrics.take(served.version)
@@ -93,6 +114,8 @@ class Gateway:
             response = await answer(now, now.caller, served)
         except Refused as refused:
             response = as_response(refused, now.id)
+        except NotLogged as error:
+            response = _refuse_unlogged(now, error)
         except Exception:
             now.outcome = "failed"
             log.exception("The request %s failed", now.id)
@@ -112,14 +135,12 @@ class Gateway:
             rows=now.rows,
             unusual=now.unusual,
             microseconds=int(seconds * 1e6),
+            kept=now.kept,
         )
         try:
             self._decisions.append(decision)
         except NotLogged as error:
-            log.error("%s", error)
-            detail = "The decision cannot be logged, and without that nothing is answered."
-            refused = Refused(503, "Not logged", detail, retry_after_s=10)
-            response = as_response(refused, now.id)
+            response = _refuse_unlogged(now, error)
         self.metrics.count_request(now.request.url.path, response.status_code, seconds)
         return response
 
@@ -147,9 +168,11 @@ class Gateway:
         now.unusual = sum(map(bool, unusual))
         served.drift.add(cells)
         self.metrics.count_rows(len(rows), now.unusual)
+        if self._kept_rows is not None:
+            now.kept = self._kept_rows.keep(now.id, body)
+        told = Told(served.named, unusual, *served.cover(outputs))
         now.outcome = "answered"
-        text = served.answers.write(outputs, Told(served.named, unusual))
-        return Response(text, media_type="application/json")
+        return Response(served.answers.write(outputs, told), media_type="application/json")
 
     def _judge(self, now: Exchange, verdict: Verdict) -> None:
         """Raise Refused, 429, where the detector slows or stops a caller."""
@@ -184,3 +207,10 @@ class Gateway:
             "release": {"name": manifest.name, "version": manifest.version},
             "refused": [one.name for one in self.rejected],
         }
+
+
+def _refuse_unlogged(now: Exchange, error: NotLogged) -> Response:
+    log.error("%s", error)
+    now.outcome = "failed"
+    detail = "The decision cannot be logged, and without that nothing is answered."
+    return as_response(Refused(503, "Not logged", detail, retry_after_s=10), now.id)

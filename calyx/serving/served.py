@@ -11,6 +11,7 @@ from calyx.releases.reading import Release
 from calyx.seeding import rng
 from calyx.serving.answers import Answers
 from calyx.serving.config import ServeConfig
+from calyx.serving.coverage import Coverage, Interval, Values
 from calyx.serving.description import Description, describe
 from calyx.serving.drift_counts import DriftCounts
 from calyx.serving.holds import Holds
@@ -34,6 +35,7 @@ class Served:
     detector: Detector
     drift: DriftCounts
     description: Description
+    coverage: Coverage | None  # None: no prediction sets are asked for
 
     @property
     def version(self) -> int:
@@ -44,6 +46,14 @@ class Served:
     def schema(self) -> Schema:
         """Columns and classes."""
         return self.predictor.schema
+
+    def cover(self, outputs: Values) -> tuple[list[tuple[str, ...]] | None, list[Interval] | None]:
+        """The sets of outputs [N, K] of a classifier, or the intervals of a regression's; None of others."""
+        if self.coverage is None:
+            return None, None
+        if self.coverage.is_of_classes:
+            return self.coverage.sets(outputs), None
+        return None, self.coverage.intervals(outputs)
 
     @cached_property
     def named(self) -> dict[str, str | int]:
@@ -77,4 +87,5 @@ def make_served(release: Release, cfg: ServeConfig) -> Served:
         detector=Detector(cfg.detector, population, reference, Holds(Path(cfg.state_dir) / HOLDS)),
         drift=DriftCounts(population),
         description=describe(release, schema, cfg),
+        coverage=None if cfg.coverage is None else Coverage(release.card, schema, cfg.coverage),
     )

@@ -144,6 +144,8 @@ class Releases:
         manifests, rejected = {}, []
         for name in sorted(names):
             try:
+                if (self.folder / name).is_symlink():
+                    raise Unverified(f"{name} is a link; put the release itself there.")
                 manifests[name] = read_manifest(read_head(self.folder / name).manifest)
             except CalyxError as error:
                 rejected.append(Rejected(name, str(error)))
