@@ -61,9 +61,8 @@ class FigureLine:
     why: str
 
 
-def lines_of(part: FiguresPart) -> list[FigureLine]:
-    """All figures of a part, in its order."""
-    metric = "r2" if any(name.endswith("r2") for name in part.figures) else "accuracy"
+def lines_of(part: FiguresPart, metric: str) -> list[FigureLine]:
+    """All figures of a part, in its order; its scores are of this metric."""
     return [
         FigureLine(word_of(name), _value(name, value, metric), part.absent.get(name, ""))
         for name, value in part.figures.items()

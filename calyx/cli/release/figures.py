@@ -25,7 +25,7 @@ def test_part(summary: Summary, client: str | None) -> FiguresPart:
     whose = {
         "common": f"the common model on {summary.testers} test rows",
         "own": "all clients' own models, each on its own client's test rows",
-        "both": f"test_*: the common model on {summary.testers} test rows; test_personal_*: the clients' "
+        "both": f"test_*: the common model on {summary.testers} test rows; personal_*: the clients' "
         "own models",
     }[summary.models]
     if client is not None:
@@ -58,8 +58,9 @@ def compared_part(summary: Summary) -> FiguresPart:
         )
     values = {name: _score(baselines, name) for name in _SCORES}
     told = {n: v for n, v in values.items() if v is not None or n in baselines.absent}
+    score = {"accuracy": "accuracy", "r2": "R²"}[summary.metric]
     whose = (
-        f"{summary.metric} on everybody's test rows: local_* of each client's training alone, federated of "
+        f"{score} on everybody's test rows: local_* of each client's training alone, federated of "
         "this run, pooled of one training on all rows; *_own on each client's own test rows"
     )
     return _figures(told, baselines.absent, whose, None)
