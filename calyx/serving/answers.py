@@ -78,7 +78,6 @@ class Answers:
             row["interval"] = [round(end, self._decimals) for end in interval]
 
     def _numbers(self, outputs: Values) -> list[dict[str, object]]:
-        # Python's own rounding gives the nearest number that is written with so many digits.
         return [{"value": round(value, self._decimals)} for value in outputs[:, 0].tolist()]
 
     def _labels(self, outputs: Values) -> list[dict[str, object]]:
@@ -87,7 +86,7 @@ class Answers:
             for row, place in zip(rows, outputs.argmax(axis=1).tolist(), strict=True):
                 row["label"] = self._classes[place]
         if self._tells_probabilities:
-            for row, shares in zip(rows, outputs.tolist(), strict=True):
-                rounded = [round(share, self._decimals) for share in shares]
-                row["probabilities"] = dict(zip(self._classes, rounded, strict=True))
+            rounded = np.round(outputs, self._decimals).tolist()
+            for row, shares in zip(rows, rounded, strict=True):
+                row["probabilities"] = dict(zip(self._classes, shares, strict=True))
         return rows

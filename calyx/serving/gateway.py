@@ -84,7 +84,11 @@ class Gateway:
     """What one process answers by. `served` is replaced between two requests, never within one."""
 
     def __init__(
-        self, cfg: ServeConfig, served: Served, doors: Doors, decisions: DecisionLog
+        self,
+        cfg: ServeConfig,
+        served: Served,
+        doors: Doors,
+        decisions: DecisionLog,
     ) -> None:
         self.cfg, self.served, self.metrics = cfg, served, Metrics()
         self._doors, self._decisions = doors, decisions
@@ -164,8 +168,8 @@ class Gateway:
         self.metrics.count_rows(len(rows), now.unusual)
         now.kept = self._decisions.keep_rows(now.id, body)
         now.outcome = "answered"
-        text = served.answers.write(outputs, Told(served.named, unusual))
-        return Response(text, media_type="application/json")
+        told = Told(served.named, unusual)
+        return Response(served.answers.write(outputs, told), media_type="application/json")
 
     def _judge(self, now: Exchange, verdict: Verdict) -> None:
         """Raise Refused, 429, where the detector slows or stops a caller."""

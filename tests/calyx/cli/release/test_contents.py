@@ -61,6 +61,7 @@ def test_figures_are_those_of_the_summary_and_hashes_those_of_the_bytes(run):
     assert (card.note, card.privacy.clients, card.model.whose) == ("CC BY 4.0", 7, "common")
     canonical = json.dumps(card.config, sort_keys=True, separators=(",", ":"))
     assert card.config_sha256 == hashlib.sha256(canonical.encode()).hexdigest()
+    assert card.absent["ensemble"] == "it is one model"
     assert list(card.conformal.counts) == summary["test_conformal"]
     assert sum(card.conformal.counts) == card.test.rows.rows
 
@@ -118,6 +119,7 @@ def changed(run, tmp_path, name, change):
         ("summary.json", lambda v: v.update(model_sha256=None), "does not say which model"),
         ("audit.json", lambda v: v["columns"]["age"].update(missing=7), "not of one audit"),
         ("audit.json", lambda v: v.update(rows=7), "not of one audit"),
+        ("summary.json", lambda v: v.update(num_clients=3), "more sites than the run has"),
         ("audit.json", lambda v: v.pop("findings"), "damaged"),
         ("statistics.json", lambda v: v["sums"].pop("all/rows"), "audit"),
     ],
