@@ -41,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     cfg = read_settings(options.config, options.words)
     releases = Releases(options.folder, read_signers(options.signers), opener_of(options))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    # The head of the log with each signature: who keeps this output sees later whether the log was cut.
+    logging.getLogger("calyx.serving.decisions").setLevel(logging.INFO)
     state_dir = Path(cfg.state_dir)
     with ExitStack() as stack:
         _take_state(state_dir, stack)
