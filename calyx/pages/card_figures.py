@@ -91,7 +91,7 @@ def _value(name: str, value: float | None, metric: str) -> str:
 
 def score_of(card: Card) -> KeyFigure:
     """The figure by which models of the task are compared, on test rows."""
-    name = f"test_{card.task.metric}"
+    name = card.test.score or f"test_{card.task.metric}"
     value = card.test.figures.get(name)
     why = "" if value is not None else card.test.absent.get(name, "the run does not tell it")
     return KeyFigure(f"{word_of(name)} on test rows", score_text(value, card.task.metric), why)
