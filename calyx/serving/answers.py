@@ -68,9 +68,8 @@ class Answers:
         A row of which the model gives no finite number has null in place of each figure.
         """
         rows = self._numbers(outputs)
-        finite = np.isfinite(outputs).all(axis=1)
-        for i in np.flatnonzero(~finite).tolist():
-            rows[i] = self._empty
+        finite: list[bool] = np.isfinite(outputs).all(axis=1).tolist()
+        rows = [row if is_told else self._empty for row, is_told in zip(rows, finite, strict=True)]
         beside = [
             f',"unusual":{to_json(one).decode()}' if one else ',"unusual":[]'
             for one in told.unusual
@@ -84,7 +83,7 @@ class Answers:
             ends = np.round(np.array(told.intervals), self._decimals).tolist()
             beside = [
                 f'{b},"interval":{json.dumps(one) if is_told else "null"}'
-                for b, one, is_told in zip(beside, ends, finite.tolist(), strict=True)
+                for b, one, is_told in zip(beside, ends, finite, strict=True)
             ]
         text = "},{".join([row + b for row, b in zip(rows, beside, strict=True)])
         release = to_json(told.release).decode()
