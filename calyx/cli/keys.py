@@ -258,7 +258,7 @@ def _show_all(options: argparse.Namespace) -> None:
 
 
 def _show(path: Path) -> None:
-    if keys_tls.show(path) or keys_signers.show(path):
+    if keys_signers.show(path) or keys_tls.show(path):
         return
     if is_register(path):
         say(f"{show_path(path)}: what the key beside it has signed", "bold")

@@ -1,4 +1,4 @@
-"""`calyx keys signer` and `calyx keys signers`: keys that sign releases, and how many of them must."""
+"""`calyx keys signer`, `signers` and `recipient`: whose keys sign a release, and whose open one."""
 
 import argparse
 from pathlib import Path
@@ -7,14 +7,16 @@ from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
 from calyx.files.outputs import show_path, write_whole
 from calyx.releases.signers import Signers, make_signers, read_signers, signers_bytes
+from calyx.secagg.keys import public_of
 from calyx.secagg.roster import fingerprint
 from calyx.trust.key_files import make_key, read_bytes, read_public_of
+from calyx.trust.recipients import is_recipient, make_recipient, read_private, read_recipient
 
 _MARK = b'"calyx-signers/1"'
 
 
 def add_to(actions: "argparse._SubParsersAction[Parser]") -> None:
-    """The two actions."""
+    """The three actions."""
     signer = actions.add_parser("signer", help="the key of a person who signs releases")
     signer.add_argument("name", metavar="NAME", help="of the person, as the policy will call them")
     signer.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
@@ -26,6 +28,12 @@ def add_to(actions: "argparse._SubParsersAction[Parser]") -> None:
     signers.add_argument("--out", type=Path, required=True, metavar="FILE", help="the policy")
     signers.add_argument("publics", type=Path, nargs="+", metavar="NAME.pub")
     signers.set_defaults(act=_make_signers)
+    recipient = actions.add_parser("recipient", help="a key to which releases are encrypted")
+    recipient.add_argument("name", metavar="NAME", help="of the person or the machine")
+    recipient.add_argument(
+        "--folder", type=Path, default=Path(), metavar="DIR", help="where (here)"
+    )
+    recipient.set_defaults(act=_make_recipient)
 
 
 def _make_signer(options: argparse.Namespace) -> None:
@@ -50,9 +58,32 @@ def _make_signers(options: argparse.Namespace) -> None:
     )
 
 
+def _make_recipient(options: argparse.Namespace) -> None:
+    recipient = make_recipient(options.name, options.folder)
+    place = show_path(options.folder / recipient.name)
+    say(f"Made the key of {recipient.name}, to which releases are encrypted.", "bold")
+    print_facts(
+        ("private", f"{place}.key (0600; it opens them, and there is no other way in)"),
+        ("public", f"{place}.pub (give it to whoever releases)"),
+        ("fingerprint", _lines(recipient.key)),
+    )
+
+
 def show(path: Path) -> bool:
-    """Say what a policy holds; False for another kind of file. Raises UserError for a damaged one."""
-    if _MARK not in read_bytes(path, "key or roster", 2**28)[0][: 2**16]:
+    """Say what a policy or a recipient's key holds; False for another kind of file.
+
+    Raises UserError for a damaged one.
+    """
+    data = read_bytes(path, "key or roster", 2**28)[0]
+    if is_recipient(data):
+        is_private = b"PRIVATE KEY" in data
+        key = public_of(read_private(path)) if is_private else read_recipient(path).key
+        say(
+            f"{show_path(path)}: {'private' if is_private else 'public'} key, a recipient's", "bold"
+        )
+        print_facts(("fingerprint", _lines(key)))
+        return True
+    if _MARK not in data[: 2**16]:
         return False
     _print(path, read_signers(path))
     return True

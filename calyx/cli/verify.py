@@ -12,6 +12,7 @@ from typing import Any
 
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import say
+from calyx.cli.release.opening import add_opener, opener_of
 from calyx.errors import UserError, printable
 from calyx.files.outputs import show_path
 from calyx.releases.chain import Chain, is_release, read_chain
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="refuse a version below this one"
     )
+    add_opener(parser)
     parser.add_argument("--json", action="store_true", help="say it as one JSON object")
     options = parser.parse_args(arguments)
     if not 1 <= options.at_least <= MAX_VERSION:
@@ -56,10 +58,10 @@ def _verify(options: Namespace) -> Chain:
     folder: Path = options.folder
     if options.signers is None:
         raise _ask_signers(folder)
-    signers = read_signers(options.signers)
+    signers, opener = read_signers(options.signers), opener_of(options)
     if not folder.is_dir() or is_release(folder):
-        return Chain(read_release(folder, signers, options.at_least), ())
-    return read_chain(folder, signers, options.at_least)
+        return Chain(read_release(folder, signers, options.at_least, opener), ())
+    return read_chain(folder, signers, options.at_least, opener)
 
 
 def _ask_signers(folder: Path) -> UserError | Unverified:

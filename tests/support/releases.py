@@ -21,7 +21,14 @@ from calyx.releases.card_parts import (
 from calyx.releases.manifest import entry_of, manifest_bytes, read_manifest
 from calyx.releases.reading import read_head
 from calyx.releases.signers import Signers, sign_manifest, signers_bytes
-from calyx.releases.writing import Place, hold, plan_release, write_release, write_signatures
+from calyx.releases.writing import (
+    NOBODY,
+    Place,
+    hold,
+    plan_release,
+    write_release,
+    write_signatures,
+)
 from calyx.secagg.keys import identity_of
 from calyx.tasks.registry import load_task
 from calyx.trust.measured import contents
@@ -103,16 +110,18 @@ def card_of(model, place, **parts):
     return Card(format=FORMAT, release=identity, created=created, absent=absent, **values)
 
 
-def make_release(folder, *, seed=0, signed_by=("anna", "bela"), name=None, files=(), **parts):
+def make_release(
+    folder, *, seed=0, signed_by=("anna", "bela"), name=None, files=(), to=NOBODY, **parts
+):
     """Make `folder` the next release of the chain beside it; returns it as it was read.
 
-    `parts` go into its card, and `files` (bytes by name) beside it.
+    `parts` go into its card, `files` (bytes by name) beside it, and it is encrypted `to` somebody.
     """
     place = plan_release(folder, name, "heart")
-    return release_at(place, seed=seed, signed_by=signed_by, files=files, **parts)
+    return release_at(place, seed=seed, signed_by=signed_by, files=files, to=to, **parts)
 
 
-def release_at(place: Place, *, seed=0, signed_by=("anna", "bela"), files=(), **parts):
+def release_at(place: Place, *, seed=0, signed_by=("anna", "bela"), files=(), to=NOBODY, **parts):
     """As `make_release`, at a place that is a chain's next one, or is not."""
     model = model_bytes(seed)
     card = card_of(model, place, **parts)
@@ -122,7 +131,7 @@ def release_at(place: Place, *, seed=0, signed_by=("anna", "bela"), files=(), **
         "card.html": b"<p>",
         "sbom.json": b"{}",
     }
-    release = write_release(place, inside | dict(files))
+    release = write_release(place, inside | dict(files), to)
     sign(place.folder, *signed_by)
     return release
 

@@ -12,7 +12,9 @@ from calyx.errors import quote_command
 from calyx.files.outputs import show_path
 from calyx.releases.card_parts import Identity
 from calyx.releases.reading import Release
+from calyx.releases.sealing import SealTo
 from calyx.releases.writing import plan_release, write_release
+from calyx.trust.recipients import read_passphrase, read_recipient
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,17 +43,37 @@ def _parser() -> Parser:
     parser.add_argument(
         "--parent", type=Path, metavar="DIR", help="the release before, where it lies elsewhere"
     )
+    parser.add_argument(
+        "--encrypt-to",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="NAME.pub",
+        help="keep it encrypted, for whom this key belongs; may stand several times",
+    )
+    parser.add_argument(
+        "--encrypt-passphrase",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="keep it encrypted, for whom the passphrase in the first line of this file is known",
+    )
     add_words(parser)
     return parser
 
 
 def _release(options: Namespace) -> Release:
     """Everything is made before anything is written."""
+    to = SealTo(
+        tuple(map(read_recipient, options.encrypt_to)),
+        tuple(map(read_passphrase, options.encrypt_passphrase)),
+    )
     contents = read_contents(options.run, options)
     task = contents.trained.task.name
     place = plan_release(options.to, options.name, task, options.parent)
     identity = Identity(name=place.name, version=place.version, parent=place.parent)
-    return write_release(place, contents.files(identity, place.created))
+    return write_release(place, contents.files(identity, place.created), to)
 
 
 def _say_released(release: Release) -> None:

@@ -25,7 +25,7 @@ from calyx.pages.card import card_page
 from calyx.releases.card import FORMAT, Card, card_bytes
 from calyx.releases.card_parts import Ensemble, Identity, OnnxPart, Reasons, Robust
 from calyx.releases.onnx_file import OPSET, export
-from calyx.releases.packages import list_needed
+from calyx.releases.packages import SERVING, list_needed
 from calyx.releases.sbom import Subject, sbom_bytes
 from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
@@ -74,11 +74,12 @@ class Contents:
             calyx=card.lock.packages.get("calyx", "unknown"),
             code=card.code,
         )
+        others = [card.task.package.distribution] if card.task.package else []
         return {
             "model.safetensors": self.chosen.data,
             "card.json": card_bytes(card),
             "card.html": card_page(card),
-            "sbom.json": sbom_bytes(subject, list_needed(), created),
+            "sbom.json": sbom_bytes(subject, list_needed([*SERVING, *others]), created),
             **self.extras.files,
         }
 
@@ -150,7 +151,8 @@ def read_contents(run: Path, options: Namespace) -> Contents:
         )
     folder = RunFolder(run)
     config = folder.read_config()
-    if "release" not in config.get("phases", ["release"]):
+    phases = config.get("phases")
+    if isinstance(phases, list) and "release" not in phases:
         raise UserError(
             f"{run} is an audit, and trained no model; name a run that has trained to its end."
         )
@@ -158,7 +160,7 @@ def read_contents(run: Path, options: Namespace) -> Contents:
     _check_whole(trained)
     chosen = choose(trained, options)
     hidden = () if options.name_clients else trained.task.clients
-    looked = read_looked(folder, trained.task, hidden)
+    looked = read_looked(trained, hidden)
     trained = replace(trained, summary=_hide_names(trained.summary, hidden))
     extras = _export(chosen) if options.onnx else Extras()
     return Contents(trained, chosen, looked, note, options.name_clients, extras)

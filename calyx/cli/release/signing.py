@@ -6,6 +6,7 @@ from pathlib import Path
 
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
+from calyx.cli.release.opening import add_opener, opener_of
 from calyx.files.outputs import show_path
 from calyx.releases.manifest import Unverified
 from calyx.releases.reading import Head, Release, read_draft, read_head
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="calyx release sign", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a release's folder")
     parser.add_argument("--key", type=Path, required=True, help="a signer's .key file")
+    add_opener(parser)
     _sign(parser.parse_args(arguments))
     return 0
 
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
 def _sign(options: Namespace) -> None:
     private = read_own(options.key, "signer", "make a signer's with `calyx keys signer NAME`")
     with hold(options.folder):
-        release = read_draft(options.folder)
+        release = read_draft(options.folder, opener_of(options))
         head = read_head(options.folder)
         if head.digest != release.digest:
             raise Unverified(

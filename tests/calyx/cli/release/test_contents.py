@@ -22,6 +22,8 @@ from calyx.model.released import describe, load, to_file
 from calyx.releases.card import read_card
 from calyx.releases.card_parts import Identity
 
+pytestmark = pytest.mark.e2e  # it trains one run of one round
+
 WORDS = {"client": None, "common": False, "state_dir": None, "note": ""}
 WORDS |= {"name_clients": False, "onnx": False}
 RANGES = COLUMNS | {"pressure": {"kind": "numeric", "may_be_missing": True, "low": 50, "high": 250}}
@@ -59,7 +61,7 @@ def test_figures_are_those_of_the_summary_and_hashes_those_of_the_bytes(run):
     assert (card.note, card.privacy.clients, card.model.whose) == ("CC BY 4.0", 7, "common")
     canonical = json.dumps(card.config, sort_keys=True, separators=(",", ":"))
     assert card.config_sha256 == hashlib.sha256(canonical.encode()).hexdigest()
-    assert "conformal" in card.absent
+    assert card.absent["ensemble"] == "it is one model"
 
 
 def test_the_baseline_counts_the_rows_of_all_sites(run):
@@ -115,6 +117,7 @@ def changed(run, tmp_path, name, change):
         ("summary.json", lambda v: v.update(model_sha256=None), "does not say which model"),
         ("audit.json", lambda v: v["columns"]["age"].update(missing=7), "not of one audit"),
         ("audit.json", lambda v: v.update(rows=7), "not of one audit"),
+        ("summary.json", lambda v: v.update(num_clients=3), "more sites than the run has"),
         ("audit.json", lambda v: v.pop("findings"), "damaged"),
         ("statistics.json", lambda v: v["sums"].pop("all/rows"), "audit"),
     ],
