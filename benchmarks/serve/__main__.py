@@ -163,9 +163,7 @@ def _read(server: Server, rows: int, process: "subprocess.Popen[bytes]") -> Meas
     out, _ = process.communicate()
     said: dict[str, Any] = json.loads(out)
     if said["failed"]:
-        print(
-            f"{server.name}, {rows} rows: {said['failed']} failed: {said['why']}", file=sys.stderr
-        )
+        _say(f"{server.name}, {rows} rows: {said['failed']} failed: {said['why']}")
     return Measured(
         server.name, rows, said["per_s"], said["p50_ms"], said["p99_ms"], said["failed"]
     )

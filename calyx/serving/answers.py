@@ -68,7 +68,7 @@ class Answers:
         A row of which the model gives no finite number has null in place of each figure.
         """
         rows = self._numbers(outputs)
-        finite: list[bool] = np.isfinite(outputs).all(axis=1).tolist()
+        finite = [all(row) for row in np.isfinite(outputs).tolist()]
         rows = [row if is_told else self._empty for row, is_told in zip(rows, finite, strict=True)]
         beside = [
             f',"unusual":{to_json(one).decode()}' if one else ',"unusual":[]'
