@@ -3,11 +3,13 @@
 Each part of the gateway has a dataclass of its own in its own file; here they are only listed.
 """
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from calyx.config.section import PositiveInt, config
+from calyx.serving.access_config import JwtConfig, LimitsConfig, TlsConfig
 
 Answer = Literal["probabilities", "label_and_probabilities", "label"]
 MOST_BODY_BYTES = 2**28  # nothing larger is ever held for one request
@@ -28,3 +30,7 @@ class ServeConfig:
     state_dir: str = "serve-state"  # folder: what is remembered across restarts
     poll_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0  # between two looks for a new release
     drain_s: PositiveInt = 30  # how long a stop waits for requests that are under way
+    keys: str | None = None  # file of `calyx keys gateway`; None: no API key opens anything
+    jwt: JwtConfig | None = None  # tokens that somebody else signs; None: none opens anything
+    tls: TlsConfig | None = None  # None: plain HTTP, on loopback only
+    limits: LimitsConfig = field(default_factory=LimitsConfig)  # of one caller, and of connections
