@@ -10,6 +10,8 @@ from pydantic import Field
 
 from calyx.config.section import PositiveInt, config
 from calyx.serving.access_config import JwtConfig, LimitsConfig, TlsConfig
+from calyx.serving.log_config import LogConfig
+from calyx.serving.stealing import DetectorConfig
 
 Answer = Literal["probabilities", "label_and_probabilities", "label"]
 MOST_BODY_BYTES = 2**28  # nothing larger is ever held for one request
@@ -34,3 +36,6 @@ class ServeConfig:
     jwt: JwtConfig | None = None  # tokens that somebody else signs; None: none opens anything
     tls: TlsConfig | None = None  # None: plain HTTP, on loopback only
     limits: LimitsConfig = field(default_factory=LimitsConfig)  # of one caller, and of connections
+    new_schema: bool = False  # whether a release with other columns or classes may take over
+    detector: DetectorConfig = field(default_factory=DetectorConfig)  # of model stealing
+    log: LogConfig = field(default_factory=LogConfig)  # of decisions
