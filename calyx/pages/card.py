@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from calyx.config.section import canonical_json
 from calyx.findings.finding import Severity
-from calyx.pages.card_columns import columns_of
+from calyx.pages.card_columns import columns_of, count_columns
 from calyx.pages.card_figures import FigureLine, head_figures, lines_of, score_of
 from calyx.pages.class_figures import confusion_figure
 from calyx.pages.classes import count_classes
@@ -57,6 +57,7 @@ def _render(card: Card, most_columns: int, most_config: int) -> bytes:
     config = canonical_json(card.config) if most_config else ""
     findings = card.audit.findings if card.audit else ()
     grave = [one for one in findings if one.severity != "info"]
+    columns = columns_of(card, most_columns)
     html = template(
         "card.html.j2"
     ).render(
@@ -67,7 +68,8 @@ def _render(card: Card, most_columns: int, most_config: int) -> bytes:
         keys=head_figures(card),
         confusion=_confusion(card),
         groups=_groups(card),
-        columns=columns_of(card, most_columns),
+        columns=columns,
+        num_columns=count_columns(card),
         open_columns=OPEN_COLUMNS,
         labels=_labels(card),
         hidden_labels=card.baseline.hidden_labels if card.baseline else 0,

@@ -33,6 +33,12 @@ class Column:
     picture: Markup
 
 
+def count_columns(card: Card) -> int:
+    """How many lines the table of all columns has: an image's pixels are one."""
+    pixels = sum(column.kind == "image" for column in card.schema.columns)
+    return len(card.schema.columns) - max(0, pixels - 1)
+
+
 def columns_of(card: Card, most: int) -> list[Column]:
     """The first columns; an image's pixels are one line, since all are alike."""
     seen = {one.name: one for one in card.baseline.columns} if card.baseline else {}

@@ -28,6 +28,7 @@ class Told:
     release: dict[str, str | int]  # which release has answered: name, version, digest
     unusual: Columns  # of each row, the columns far from what the training saw
     sets: Columns | None = None  # of each row, the classes of its prediction set
+    intervals: Sequence[tuple[float, float]] | None = None  # of each row, lowest and highest value
 
 
 class Answers:
@@ -62,10 +63,13 @@ class Answers:
         if told.sets is not None:
             for row, classes in zip(rows, told.sets, strict=True):
                 row["set"] = classes
+        if told.intervals is not None:
+            for row, ends in zip(rows, told.intervals, strict=True):
+                rounded = [round(end, self._decimals) for end in ends]
+                row["interval"] = rounded if row["value"] is not None else None
         return to_json({"release": told.release, "predictions": rows})
 
     def _numbers(self, outputs: Values) -> list[dict[str, object]]:
-        # Python's own rounding gives the nearest number that is written with so many digits.
         return [{"value": round(value, self._decimals)} for value in outputs[:, 0].tolist()]
 
     def _labels(self, outputs: Values) -> list[dict[str, object]]:
@@ -74,7 +78,7 @@ class Answers:
             for row, place in zip(rows, outputs.argmax(axis=1).tolist(), strict=True):
                 row["label"] = self._classes[place]
         if self._tells_probabilities:
-            for row, shares in zip(rows, outputs.tolist(), strict=True):
-                rounded = [round(share, self._decimals) for share in shares]
-                row["probabilities"] = dict(zip(self._classes, rounded, strict=True))
+            rounded = np.round(outputs, self._decimals).tolist()
+            for row, shares in zip(rows, rounded, strict=True):
+                row["probabilities"] = dict(zip(self._classes, shares, strict=True))
         return rows

@@ -124,7 +124,7 @@ class DecisionLog:
                     "it, or give this one another serve.log.folder."
                 )
             self._begin(find_end(folder, replica))
-            self._sign("start")
+            self._sign_and_sync("start")
         except OSError as error:
             self._let_go()
             raise UserError(
@@ -186,7 +186,7 @@ class DecisionLog:
             if self._file is None:
                 return
             try:
-                self._sign("end")
+                self._sign_and_sync("end")
             except OSError as error:
                 log.error("The end of the log of decisions is not signed: %s.", error.strerror)
             self._let_go()
@@ -221,19 +221,25 @@ class DecisionLog:
         is_full = self._present.size + MOST_LINE_BYTES > self._config.file_bytes
         if not is_full and now.date() == self._day:
             return
-        self._sign("rotation")
+        if self._signed_number != self._number:  # else the last try got no further
+            self._sign_and_sync("rotation")
         begun = self._begun
         self._begin(LastLine(begun.log, begun.file, self._number, self._before))
-        self._sign("start")
+        self._sign_and_sync("start")
+
+    def _sign_and_sync(self, why: Why) -> None:
+        """Vouch for all lines so far, and make them survive a loss of power. Raises OSError."""
+        self._sign(why)
+        self._present.sync()
+        self._is_dirty = False
 
     def _sign(self, why: Why) -> None:
-        """Vouch for all lines so far, and sync them. Raises OSError."""
+        """Vouch for all lines so far. Raises OSError."""
         now = datetime.now(UTC)
         items = signed_items(self._begun.log, self._number + 1, self._before, _say_time(now), why)
         signature = self._identity.sign(SIGNATURE_TAG, *items)
         self._write("signature", {"why": why, "signature": signature.hex()}, now)
-        self._present.sync()
-        self._signed_at, self._is_dirty = time.monotonic(), False
+        self._signed_at, self._signed_number = time.monotonic(), self._number
         log.info("Signed the log of decisions: line %d, head %s.", self._number, self._before)
 
     def _write(self, what: str, fields: dict[str, Field], now: datetime) -> None:
@@ -257,13 +263,12 @@ class DecisionLog:
             except OSError as error:
                 if self._failure is None:
                     log.error("The log of decisions cannot be synced: %s.", error.strerror)
-                self._failure = error  # nothing is answered until it can be
+                self._failure, self._is_dirty = error, True  # nothing is answered until it can be
 
     def _sync_or_sign(self) -> None:
         with self._lock:
             if time.monotonic() - self._signed_at >= self._config.sign_every_s:
                 self._sign("hour")
-                return
             if not self._is_dirty:
                 return
             self._is_dirty = False

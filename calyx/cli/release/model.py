@@ -1,4 +1,7 @@
-"""Which model of a run is released: the one of all clients, or that of one client which is named."""
+"""Which model of a run is released: the one of all clients, or that of one client which is named.
+
+See docs/decisions/0085.
+"""
 
 from argparse import Namespace
 from dataclasses import dataclass, replace
