@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.cli.release.data import read_looked
+from calyx.cli.trained import read_trained
 from calyx.data.schema import Schema, Table, join
-from calyx.model.released import ReleasedModel, load
+from calyx.model.released import ReleasedModel
 from calyx.run.folder import RunFolder
 from calyx.serving.answers import Answers, Told
 from calyx.serving.config import Answer
@@ -23,7 +24,6 @@ from calyx.serving.population import Population, read_population
 from calyx.serving.reference import draw_reference
 from calyx.serving.traces import Inputs, Queries
 from client.rows.splitting import PartName, split
-from server.config import read_run
 
 Values = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -97,14 +97,12 @@ def train_victim(task: str, folder: Path, overrides: tuple[str, ...] = ()) -> Vi
 def read_victim(where: Path) -> Victim:
     """The victim of a run's folder."""
     folder = RunFolder(where)
-    run = read_run(folder.read_config())
-    model = load(folder.model, run.seed)
-    task = model.task
-    told = run.task.get("data_dir")
+    trained = read_trained(folder, folder.read_config())
+    task, seed = trained.task, trained.run.seed
+    told = trained.run.task.get("data_dir")
     data_dir = Path(str(told)) if told else None
-    looked = read_looked(folder, task, task.clients)
+    baseline = read_looked(trained, task.clients).baseline
     parts = {
-        client: split(task.load(client, data_dir, run.seed), run.seed, client)
-        for client in task.clients
+        client: split(task.load(client, data_dir, seed), seed, client) for client in task.clients
     }
-    return Victim(task.name, model, read_population(task.schema, looked.baseline), parts)
+    return Victim(task.name, trained.model, read_population(task.schema, baseline), parts)

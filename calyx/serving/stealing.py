@@ -58,11 +58,20 @@ class Verdict:
 
     action: Action
     retry_after_s: int = 0
-    reason: str = ""  # a sentence for the caller and the log; "" where nothing is suspected
+    reason: str = (
+        ""  # sentences for the caller; what gave it away is in the log and in the stop's file
+    )
     is_alert: bool = False  # this request is the one by which the caller became slowed or stopped
 
 
 _ANSWER = Verdict("answer")
+_TOLD = (  # a thief need not know by which sign
+    "What this caller asks looks like copying the model, and not like asking about cases."
+)
+_SLOWED = (
+    f"{_TOLD} Until that has changed, ask for at most {PATIENCE} rows at a time, and wait between."
+)
+_STOPPED = f"{_TOLD} Whoever runs this gateway can say more, and lift the stop."
 
 
 @dataclass(eq=False)
@@ -97,26 +106,34 @@ class Detector:
     def observe(self, caller: str, queries: Queries) -> Verdict:
         """Look at the rows of a request, before it is answered, and say what becomes of it.
 
-        Rows of a request that is refused are not looked at again when they are sent again. Raises OSError
-        where a stop cannot be read or written.
+        Rows of a request that is refused are not looked at again when they are sent again.
         """
         if self._cfg.mode == "off":
             return _ANSWER
         now = self._now()
-        hold = self._holds.find(caller, now)
-        if hold is not None and self._cfg.mode == "stop":
-            return Verdict("stop", math.ceil(hold.until - now), hold.reason)
+        hold = self._find_hold(caller, now) if self._cfg.mode == "stop" else None
+        if hold is not None:
+            return Verdict("stop", math.ceil(hold.until - now), _STOPPED)
         suspect = self._take(caller, now)
         if suspect.since is not None and self._cfg.mode != "alert":
             if now < suspect.free_at:
-                return Verdict("slow", math.ceil(suspect.free_at - now), suspect.reason)
+                return Verdict("slow", math.ceil(suspect.free_at - now), _SLOWED)
             if len(queries) > PATIENCE:
-                few = f"{suspect.reason} Until that has changed, ask for at most {PATIENCE} rows at a time."
-                return Verdict("slow", 1, few)
+                return Verdict("slow", 1, _SLOWED)
         before = suspect.trace.num_bytes
         suspect.trace.watch(queries, self._population)
         self._bytes += suspect.trace.num_bytes - before
         return self._judge(caller, suspect, len(queries), now)
+
+    def _find_hold(self, caller: str, now: float) -> Hold | None:
+        """The caller's stop, of whichever replica; where that cannot be read, nobody is let in by it."""
+        try:
+            return self._holds.find(caller, now)
+        except OSError as error:
+            log.error("whether %s is stopped cannot be read: %s", caller, error.strerror)
+            return Hold(
+                caller=caller, since=now, until=now + 60, reason="The stops cannot be read."
+            )
 
     def _take(self, caller: str, now: float) -> _Suspect:
         """The caller's trace, now the newest; the oldest go where there is no room.
@@ -154,21 +171,25 @@ class Detector:
             suspect.since = now
             log.warning("%s may be copying the model: %s", caller, suspect.reason)
         if self._cfg.mode == "alert":
-            return Verdict("answer", reason=suspect.reason, is_alert=is_first)
+            return Verdict("answer", is_alert=is_first)
         if self._cfg.mode == "stop" and suspect.asked > PATIENCE:
             return self._stop(caller, suspect, now)
         wait_s = min(_LONGEST_WAIT_S, rows * self._cfg.row_s)
         suspect.free_at = now + wait_s
         if not is_first:
-            return Verdict("answer", reason=suspect.reason)
-        return Verdict("slow", math.ceil(wait_s), suspect.reason, is_alert=True)
+            return _ANSWER
+        return Verdict("slow", math.ceil(wait_s), _SLOWED, is_alert=True)
 
     def _stop(self, caller: str, suspect: _Suspect, now: float) -> Verdict:
         until = now + self._cfg.hold_s
-        self._holds.add(Hold(caller=caller, since=now, until=until, reason=suspect.reason))
-        self._forget(caller)
+        try:
+            self._holds.add(Hold(caller=caller, since=now, until=until, reason=suspect.reason))
+        except OSError as error:  # it stays slowed, and is stopped again as soon as it asks
+            log.error("the stop of %s cannot be written: %s", caller, error.strerror)
+        else:
+            self._forget(caller)
         log.error("%s is stopped for %d s: %s", caller, self._cfg.hold_s, suspect.reason)
-        return Verdict("stop", self._cfg.hold_s, suspect.reason, is_alert=True)
+        return Verdict("stop", self._cfg.hold_s, _STOPPED, is_alert=True)
 
 
 def find_reason(signs: Signs, cfg: DetectorConfig) -> str:
