@@ -26,7 +26,7 @@ from benchmarks.stealing.thieves import THIEVES, measure_agreement
 from benchmarks.stealing.traffic import cut_requests, each_ordinary, watch
 from benchmarks.stealing.victims import POLICIES, Victim, train_victim
 
-TASKS = ("heart", "digits")
+TASKS = ("heart", "digits", "vowel")
 ASKED = (100, 1000, 10_000)
 GUARDED = (POLICIES[1], POLICIES[3])
 CALLERS = 50  # of each kind, and of each site where a kind is by site
@@ -81,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--callers", type=int, default=CALLERS, help="ordinary callers of each kind"
     )
     parser.add_argument("--shadows", type=int, default=32, help="models that LiRA trains")
-    parser.add_argument("--data-dir", type=Path, help="heart's files, in place of a download")
+    parser.add_argument(
+        "--data-dir", type=Path, help="folders heart and vowel, in place of downloads"
+    )
     parser.add_argument("--with", dest="overrides", nargs="*", default=(), help="for the runs")
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     options = parser.parse_args(arguments)
@@ -94,11 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console(stderr=True)
     with TemporaryDirectory() as folder:
         for task in track(options.tasks, "stealing", console=console):
-            data = (
-                [f"task.data_dir={options.data_dir.resolve()}"]
-                if task == "heart" and options.data_dir
-                else []
-            )
+            own = options.data_dir / task if options.data_dir else None
+            data = [f"task.data_dir={own.resolve()}"] if own and own.is_dir() else []
             victim = train_victim(task, Path(folder), (*data, *options.overrides))
             thefts += measure_thefts(victim, options.asked)
             guarded += measure_guarded(victim, max(options.asked))

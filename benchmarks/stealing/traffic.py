@@ -43,29 +43,27 @@ class Watched:
 
 
 def each_ordinary(victim: Victim, callers: int) -> Iterator[Traffic]:
-    """So many callers of each kind. Rows are test rows; where more are needed, drawn from them again."""
+    """So many callers of each kind.
+
+    They ask of test rows, but for all of a site's rows; a night's list has each row many times.
+    """
     for number in range(callers):
         draw = rng(number, "stealing-ordinary")
-        for client in victim.parts:
-            yield Traffic("a site's rows, one by one", _cut(_own(victim, client, draw, 400), 1))
-            yield Traffic(
-                "a site's rows, in lists of 32", _cut(_own(victim, client, draw, 1600), 32)
-            )
-            rows = np.repeat(_own(victim, client, draw, 60), _WHAT_IFS, axis=0)
-            yield Traffic(
-                "what-ifs of a site's patients", _cut(_vary(victim, draw, rows), _WHAT_IFS)
-            )
+        for parts in victim.parts.values():
+            rows = _shuffle(parts["test"].x, draw)
+            yield Traffic("a site's rows, one by one", _cut(rows, 1))
+            everything = np.concatenate([part.x for part in parts.values()])
+            yield Traffic("all of a site's rows, by 32", _cut(_shuffle(everything, draw), 32))
+            varied = _vary(victim, draw, np.repeat(rows[:60], _WHAT_IFS, axis=0))
+            yield Traffic("what-ifs of a site's rows", _cut(varied, _WHAT_IFS))
         everybody = victim.part("test").x
-        twice = everybody[np.repeat(draw.permutation(len(everybody))[:500], 2)]
-        yield Traffic("each row twice", _cut(twice, 10))
+        yield Traffic("each row twice", _cut(np.repeat(_shuffle(everybody, draw), 2, axis=0), 10))
         night = everybody[draw.integers(0, len(everybody), NIGHT)]
         yield Traffic("a nightly list of 5,000", [night])
 
 
-def _own(victim: Victim, client: str, draw: np.random.Generator, most: int) -> Values:
-    """The test rows of one client in a drawn order: all, or `most` of them."""
-    rows = victim.parts[client]["test"].x
-    return rows[draw.permutation(len(rows))[:most]]
+def _shuffle(rows: Values, draw: np.random.Generator) -> Values:
+    return rows[draw.permutation(len(rows))]
 
 
 def _vary(victim: Victim, draw: np.random.Generator, rows: Values) -> Values:

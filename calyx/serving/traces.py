@@ -82,7 +82,8 @@ class Trace:
     def watch(self, queries: Queries, population: Population) -> None:
         """Judge the rows of a request in their order."""
         for begin in range(0, len(queries), _CHUNK):
-            self._watch(queries.take(slice(begin, begin + _CHUNK)), population)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is that large is near nothing
+                self._watch(queries.take(slice(begin, begin + _CHUNK)), population)
 
     def _watch(self, of: Queries, population: Population) -> None:
         rows = np.where(np.isnan(of.rows), _HOLE, of.rows)
