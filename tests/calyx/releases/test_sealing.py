@@ -114,7 +114,7 @@ def test_it_opens_by_the_words_of_its_decision(made):
 
 @given(st.data(), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 @settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_one_byte_changed_anywhere_is_refused(folder, data, place, change):
     name = data.draw(st.sampled_from(sorted(p.name for p in folder.iterdir())))
@@ -124,7 +124,7 @@ def test_one_byte_changed_anywhere_is_refused(folder, data, place, change):
     (folder / name).write_bytes(changed)
     refused(folder)
     (folder / name).write_bytes(whole)
-    read_release(folder, SIGNERS, opener=WARD)
+    read_release(folder, SIGNERS, opener=WARD, any_code=True)
 
 
 STEP = CHUNK_BYTES + 16
