@@ -79,5 +79,4 @@ def make_served(release: Release, cfg: ServeConfig) -> Served:
         detector=Detector(cfg.detector, population, reference, Holds(Path(cfg.state_dir) / HOLDS)),
         drift=DriftCounts(population),
         description=describe(release, schema, cfg),
-        coverage=None if cfg.coverage is None else Coverage(release.card, schema, cfg.coverage),
     )
