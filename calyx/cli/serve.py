@@ -14,6 +14,7 @@ from pathlib import Path
 
 from calyx.cli.arguments import Parser
 from calyx.cli.isolated import say_left_aside
+from calyx.cli.release.opening import add_opener, opener_of
 from calyx.errors import UserError, for_terminal
 from calyx.files.outputs import show_path
 from calyx.files.plain import lock_file
@@ -33,11 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--signers", type=Path, required=True, help="who must have signed: calyx keys signers"
     )
+    add_opener(parser)
     parser.add_argument("--config", type=Path, help="a YAML file with the section serve")
     parser.add_argument("words", nargs="*", metavar="serve.KEY=VALUE", help="docs/serve.md")
     options = parser.parse_intermixed_args(arguments)
     cfg = read_settings(options.config, options.words)
-    releases = Releases(options.folder, read_signers(options.signers))
+    releases = Releases(options.folder, read_signers(options.signers), opener_of(options))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     # The head of the log with each signature: who keeps this output sees later whether the log was cut.
     logging.getLogger("calyx.serving.decisions").setLevel(logging.INFO)

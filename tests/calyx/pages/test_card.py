@@ -102,7 +102,8 @@ def test_a_number_that_is_estimated_has_a_target_and_no_classes():
     card = replace(card, schema=schema, confusion=None, absent=lack)
     text = text_of(card_page(card))
     assert "Estimates cost from 13 columns." in text
-    assert "declared from 0.0 to ∞" in text
+    assert "cost target from 0 not told" in text
+    assert "Which class" not in text
 
 
 @pytest.mark.parametrize("letters", [5, 3000])
