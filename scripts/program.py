@@ -13,7 +13,7 @@ if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--debug"]
     spec = find_spec("calyx")  # finds it, and runs nothing
     first = Path(spec.origin or "").parent / "cli" / "isolated.py" if spec is not None else None
-    if words[:1] in (["client"], ["server"]) and first is not None and first.is_file():
+    if words[:1] in (["client"], ["server"], ["serve"]) and first is not None and first.is_file():
         run_path(str(first), run_name="__main__")
     from calyx.cli.main import main
 

@@ -1,4 +1,4 @@
-"""How `calyx client` and `calyx server` begin: `python -I calyx/cli/isolated.py client CONFIG.yaml`.
+"""How `calyx client`, `server` and `serve` begin: `python -I calyx/cli/isolated.py client CONFIG.yaml`.
 
 Isolated (-I), Python leaves PYTHONPATH, the present folder and the user's own packages alone. This
 file is compiled from its source, since no cache of a program's first file is read; it reads all of
@@ -13,7 +13,7 @@ from importlib.abc import ExecutionLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
-_COMMANDS = (["client"], ["server"])
+_COMMANDS = (["client"], ["server"], ["serve"])
 _PATHS = ("PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
 
 

@@ -13,9 +13,9 @@ from calyx.trust.key_files import make_key
 def add_to(actions: "argparse._SubParsersAction[Parser]") -> None:
     """The one action."""
     key = actions.add_parser("log", help="for a gateway: the key that signs its log of decisions")
+    key.set_defaults(act=_make)
     key.add_argument("name", metavar="NAME", help="of the key, as of its gateway")
     key.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
-    key.set_defaults(act=_make)
 
 
 def _make(options: argparse.Namespace) -> None:

@@ -38,11 +38,20 @@ COMMANDS = {
     "server": ("calyx.cli.server", "the operator's gateway for clients on separate machines"),
     "client": ("calyx.cli.client", "a site's client: CONFIG.yaml"),
     "submit": ("calyx.cli.submit", "a run on separate machines: --roster=FILE [overrides]"),
+    "serve": ("calyx.cli.serve", "a gateway that answers by a release: DIR --signers FILE"),
     "runs": (
         "calyx.cli.operating:list_runs",
         "the server's runs and sites, on the operator's machine",
     ),
     "stop": ("calyx.cli.operating:stop_run", "end a run of the server: RUN_ID"),
+    "release": (
+        "calyx.cli.release.command",
+        "a run's model to be signed and served: RUN --to DIR, or sign DIR --key FILE",
+    ),
+    "verify": (
+        "calyx.cli.verify",
+        "what a release is, and who signed it: DIR --signers FILE",
+    ),
     "verify-log": (
         "calyx.cli.verify_log",
         "whether a gateway's log of decisions is as it was written: FOLDER --key log.pub",

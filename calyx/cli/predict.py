@@ -1,6 +1,10 @@
-"""`calyx predict RUN FILE.csv`: a run's model on new rows, preprocessed as its clients did."""
+"""`calyx predict RUN FILE.csv`: a run's model on new rows, preprocessed as its clients did.
+
+Of a release, which is verified first, `calyx predict RELEASE FILE.csv --signers FILE` does the same.
+"""
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,30 +16,35 @@ from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_r
 from calyx.cli.outputs import add_output, claim, read_by
 from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of
+from calyx.cli.release.opening import add_opener, opener_of
 from calyx.cli.trained import add_client, client_model, read_trained
 from calyx.errors import UserError, for_terminal
-from calyx.model.released import ReleasedModel
+from calyx.files.outputs import Output, show_path
+from calyx.model.released import ReleasedModel, load_bytes
 from calyx.preprocessing.absence import unread, unread_sentence
+from calyx.releases.chain import is_release
+from calyx.releases.reading import MODEL, read_release
+from calyx.releases.signers import read_signers
 from calyx.run.folder import RunFolder
+from calyx.words.sentences import join_names
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print one line a row, or write them to a file. Raises UserError."""
     parser = Parser(prog="calyx predict", description=__doc__)
-    parser.add_argument("run", type=Path, help="a finished run's folder")
+    parser.add_argument("run", type=Path, help="a finished run's folder, or a release's")
     parser.add_argument("file", type=Path, help="rows with the task's columns; no target is needed")
     add_client(parser, "whose preprocessing, and whose own model")
     parser.add_argument(
         "--ids", metavar="COLUMN", help="a column of the file that goes along, as the first one"
     )
+    parser.add_argument(
+        "--signers", type=Path, metavar="FILE", help="of a release: who must have signed it"
+    )
+    add_opener(parser)
     add_output(parser, "a CSV file to write; the terminal without it")
     options = parser.parse_intermixed_args(arguments)  # options stand anywhere
-    folder = RunFolder(options.run)
-    config = folder.read_config()
-    trained = read_by(config)
-    folders = [*trained.folders, *([options.state_dir] if options.state_dir else [])]
-    out = claim(options, [options.file, *trained.files], folders)
-    answering, _ = client_model(read_trained(folder, config), options)
+    answering, out = _of_release(options) if is_release(options.run) else _of_run(options)
     model = answering.model
     schema = model.task.schema
     header = header_of(schema, options.ids)
@@ -51,6 +60,43 @@ def main(arguments: Sequence[str]) -> int:
         if not out.is_stream:
             print(f"{len(outputs)} predictions in {out.path}")
     return 0
+
+
+def _of_run(options: Namespace) -> tuple[Answering, Output | None]:
+    """The model of a run, and where the predictions go. Raises UserError."""
+    if options.signers or options.decrypt_with or options.passphrase:
+        raise UserError(
+            "--signers, --decrypt-with and --passphrase are of a release; a run has no signatures, and is "
+            "not encrypted."
+        )
+    folder = RunFolder(options.run)
+    config = folder.read_config()
+    read = read_by(config)
+    folders = [*read.folders, *([options.state_dir] if options.state_dir else [])]
+    out = claim(options, [options.file, *read.files], folders)
+    answering, _ = client_model(read_trained(folder, config), options)
+    return answering, out
+
+
+def _of_release(options: Namespace) -> tuple[Answering, Output | None]:
+    """The model of a release that its signers have signed. Raises UserError, and Unverified."""
+    if options.client or options.common or options.state_dir:
+        raise UserError(
+            "A release holds one model, and the preprocessing that belongs to it: leave client=NAME, "
+            "--common and --state-dir out."
+        )
+    if options.signers is None:
+        raise UserError(
+            f"{show_path(options.run)} is a release: give --signers FILE, the policy that says who must have "
+            "signed it."
+        )
+    secrets = [*options.decrypt_with, *options.passphrase]
+    out = claim(options, [options.file, options.signers, *secrets], [options.run])
+    signers, opener = read_signers(options.signers), opener_of(options)
+    release = read_release(options.run, signers, opener=opener)
+    model = load_bytes(release.files[MODEL], options.run / MODEL)
+    note = f"This is {release.manifest.title}, signed by {join_names(release.signed_by)}."
+    return Answering(model, note), out
 
 
 def _explain(

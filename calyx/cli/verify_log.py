@@ -1,5 +1,6 @@
 """`calyx verify-log`: whether a gateway's log of decisions is as it was written, and which line is not."""
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -8,11 +9,14 @@ from pathlib import Path
 
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import say
-from calyx.errors import CalyxError, UserError, printable
+from calyx.errors import CalyxError, UserError, for_terminal, printable
 from calyx.files.outputs import show_path
+from calyx.serving.kept_rows import find_rows
 from calyx.serving.log_check import Chain, check_chain
 from calyx.serving.log_lines import list_files, parse_name
+from calyx.serving.log_reading import ChainReader
 from calyx.trust.key_files import read_public_of
+from calyx.trust.recipients import read_private
 from calyx.words.sentences import say_count
 
 
@@ -30,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         options = _parser().parse_args(arguments)
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
+    if (options.rows is None) != (options.request is None):
+        raise UserError("--rows=KEY and --request=ID go together: whose rows are to be shown.")
     asked = _Asked(
         tuple(read_public_of(path, "log").key for path in options.key),
         tuple(_read_head(head) for head in options.head),
@@ -41,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         _print(chains)
     _refuse_damaged(chains, lost)
+    if options.request is not None:
+        _show_rows(options.log, options.request, read_private(options.rows))
     return 0
 
 
@@ -65,6 +73,10 @@ def _parser() -> Parser:
         help="of a line that the log had once, as this command printed it; may stand several times",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE.key", help="the private key that they were kept for"
+    )
+    parser.add_argument("--request", metavar="ID", help="with --rows: whose kept rows are shown")
     return parser
 
 
@@ -156,3 +168,32 @@ def _refuse_damaged(chains: Sequence[Chain], lost: Sequence[str]) -> None:
             f"No line of the log has the hash {lost[0]}: what stood at its end was cut off, or it is another "
             "log than the one whose head was noted."
         )
+
+
+def _show_rows(path: Path, request: str, private: bytes) -> None:
+    """Print the rows that a request came with, as it sent them. Raises UserError."""
+    folder = path if path.is_dir() else path.parent
+    shown = printable(request, 80)
+    kept = _find_kept(path, request)
+    if kept is None:
+        raise UserError(f"No line of the log says that rows of the request {shown} were kept.")
+    try:
+        rows = find_rows(folder, request, kept, private)
+    except ValueError as error:
+        raise UserError(f"The rows of the request {shown} cannot be shown: {error}.") from None
+    if rows is None:
+        raise UserError(
+            f"The rows of the request {shown} are there no more, or are not those that the log speaks of: "
+            "they are kept for serve.log.rows_days, in files rows-….jsonl."
+        )
+    print(for_terminal(rows.decode(errors="replace").removesuffix("\n")))
+
+
+def _find_kept(path: Path, request: str) -> str | None:
+    """What the log says of a request's kept rows: the SHA-256 of their sealed bytes."""
+    chains = list_files(path).values() if path.is_dir() else [{1: path}]
+    for seen in itertools.chain.from_iterable(map(ChainReader, chains)):
+        fields = seen.line.fields if seen.line is not None else {}
+        if fields.get("request") == request and isinstance(kept := fields.get("kept"), str):
+            return kept
+    return None

@@ -12,7 +12,7 @@ Shapes: N rows, K classes, S cells of scores, from the best to the worst.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 
@@ -25,6 +25,7 @@ from calyx.vector.contribution import Cells, Count
 from calyx.vector.figures import IMPOSSIBLE
 
 NAME = "conformal"  # of the counts
+Ends = Sequence[float] | NDArray[np.float64]
 _SIXTY_FOURTHS, _LEAST_BITS = 64, 16  # cells of a probability: 63/64 … 1/64, 2^-7 … 2^-16, 0
 _OCTAVE, _FROM, _TO = 12, -8, 4  # cells of an error: 2^-8 … 2^4 scales in steps of 2^(1/12), beyond
 # Rows of small cells count as in the worst cell of as many: 1/16 of probability, half an octave.
@@ -123,17 +124,20 @@ def find_cell(cells: NDArray[np.int64], coverage: float) -> int | None:
     return int(places[0]) if len(places) else None
 
 
-def find_sets(
-    probabilities: NDArray[np.float64], cells: NDArray[np.int64], coverage: float
-) -> NDArray[np.bool_]:
-    """Which classes [N, K] are in each row's set; all of them where the rows are too few."""
+def find_least(cells: NDArray[np.int64], ends: Ends, coverage: float) -> float:
+    """The probability from which on a class is in a set, 0 … 1; 0 where the rows are too few.
+
+    `ends` [S] are those of the cells, as `probability_ends`.
+    """
     place = find_cell(cells, coverage)
-    least = 0.0 if place is None else float(probability_ends()[place])
-    return probabilities >= least * (1 - _SLACK)
+    return 0.0 if place is None else float(ends[place]) * (1 - _SLACK)
 
 
-def find_radius(cells: NDArray[np.int64], coverage: float) -> float | None:
-    """Half an interval's width in units of the target's scale; None where no width is wide enough."""
+def find_radius(cells: NDArray[np.int64], ends: Ends, coverage: float) -> float | None:
+    """Half an interval's width in units of the target's scale; None where no width is wide enough.
+
+    `ends` are those of the cells, as `error_ends`, whose last may be left out.
+    """
     place = find_cell(cells, coverage)
-    radius = math.inf if place is None else float(error_ends()[place])
+    radius = math.inf if place is None or place >= len(ends) else float(ends[place])
     return radius if math.isfinite(radius) else None

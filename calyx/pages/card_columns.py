@@ -33,6 +33,12 @@ class Column:
     picture: Markup
 
 
+def count_columns(card: Card) -> int:
+    """How many lines the table of all columns has: an image's pixels are one."""
+    pixels = sum(column.kind == "image" for column in card.schema.columns)
+    return len(card.schema.columns) - max(0, pixels - 1)
+
+
 def columns_of(card: Card, most: int) -> list[Column]:
     """The first columns; an image's pixels are one line, since all are alike."""
     seen = {one.name: one for one in card.baseline.columns} if card.baseline else {}
@@ -48,6 +54,17 @@ def columns_of(card: Card, most: int) -> list[Column]:
             0, Column(name, first.kind, first.unit, first.values, note, first.seen, first.picture)
         )
     return columns
+
+
+def target_of(card: Card) -> Column | None:
+    """The line of what a regression estimates."""
+    target = card.schema.target
+    if target is None:
+        return None
+    columns = card.baseline.columns if card.baseline else ()
+    seen = next((one for one in columns if one.role == "target"), None)
+    counts = list(seen.counts) if seen else []
+    return Column(target.name, "target", "", _values(target), "", _seen(seen), bars(counts))
 
 
 def _column(column: ColumnPart, seen: ColumnBaseline | None) -> Column:

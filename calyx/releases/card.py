@@ -2,7 +2,7 @@
 
 A card is a stranger's until its release is verified, and even then it says only what its signers have
 signed: nothing in it names code that is run. It holds no rows, no secrets and no paths of a machine;
-clients are counted and not named.
+clients are counted and not named. See docs/decisions/0084.
 """
 
 from dataclasses import asdict

@@ -142,10 +142,13 @@ class FiguresPart:
     figures: dict[str, Finite | None]  # accuracy, loss, client_mean, calibration_error …
     absent: Reasons
     rows: RowsPart | None  # None where it is not told
+    score: str | None = None  # the one by which the model is compared, as far as it is among them
 
     def __post_init__(self) -> None:
         """Raise ValueError where a figure is null without a reason, or has both."""
         check_absent(dict(self.figures), self.absent)
+        if self.score is not None and self.score not in self.figures:
+            raise ValueError(f"the score {self.score} is not among the figures")
 
 
 @config
@@ -192,13 +195,30 @@ class LockPart:
 
 @config
 class Conformal:
-    """Calibration rows by their score 1 − p(true class), from which prediction sets follow.
+    """Test rows by how their true answer scores, in cells from the best score to the worst.
 
-    Source: Lei et al. 2018, and Angelopoulos and Bates 2023, §1.1.
+    Prediction sets and intervals of any coverage follow from it: see calyx/model/conformal.py. A cell holds
+    the scores between the end before it and its own, which is its worst score.
     """
 
-    edges: tuple[Share, ...]  # [B + 1] ascending, from 0 to 1
-    counts: tuple[NonNegativeInt, ...]  # [B] rows
+    score: Literal[
+        "probability", "absolute_error"
+    ]  # of the true class; in units of the target's scale
+    ends: tuple[Finite, ...]  # [S], or [S - 1] where the last cell has none, as of errors
+    counts: tuple[NonNegativeInt, ...]  # [S] rows
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for cells that are not in order, or of no rows."""
+        steps = list(zip(self.ends, self.ends[1:], strict=False))
+        is_probability = self.score == "probability"
+        if not all(a > b if is_probability else a < b for a, b in steps):
+            raise ValueError("the ends of conformal cells are not in order")
+        if len(self.counts) != len(self.ends) + (not is_probability) or not sum(self.counts):
+            raise ValueError("there are other counts than conformal cells, or no rows in them")
+        if any(not 0 <= end <= 1 for end in self.ends if is_probability) or min(self.ends) < 0:
+            raise ValueError("an end of a conformal cell is no score")
+        if is_probability and self.ends[-1] != 0:
+            raise ValueError("the last conformal cell ends above probability 0")
 
 
 @config

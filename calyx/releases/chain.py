@@ -16,6 +16,7 @@ from calyx.files.foreign import MOST_ENTRIES
 from calyx.files.outputs import show_path
 from calyx.releases.manifest import MANIFEST, Manifest, Unverified, digest_of, read_manifest
 from calyx.releases.reading import Release, read_head, read_release
+from calyx.releases.sealing import Opener
 from calyx.releases.signers import SignedBy, Signers
 from calyx.words.sentences import join_names
 
@@ -76,7 +77,7 @@ def read_links(folder: Path) -> tuple[Link, ...]:
 
 
 def check_chain(links: Sequence[Link]) -> None:
-    """Raise Unverified unless `links`, ascending, are versions 1, 2, … of one name, each the next's parent."""
+    """Raise Unverified unless `links`, ascending, are versions 1, 2, … of one name, in a chain."""
     names = list(dict.fromkeys(link.manifest.name for link in links))
     if len(names) > 1:
         raise Unverified(
@@ -113,7 +114,9 @@ def _check_pair(one: Link, other: Link) -> None:
         )
 
 
-def read_chain(folder: Path, signers: Signers, at_least: int = 1) -> Chain:
+def read_chain(
+    folder: Path, signers: Signers, at_least: int = 1, opener: Opener | None = None
+) -> Chain:
     """The chain in `folder`, every release of which `signers` have signed.
 
     The newest one is compared with the code that is installed here, and the older ones are not.
@@ -127,9 +130,9 @@ def read_chain(folder: Path, signers: Signers, at_least: int = 1) -> Chain:
         )
     older = []
     for link in links[:-1]:
-        release = read_release(link.folder, signers, any_code=True)
+        release = read_release(link.folder, signers, opener=opener, any_code=True)
         older.append((_same(link, release), release.signed))
-    newest = read_release(links[-1].folder, signers, at_least)
+    newest = read_release(links[-1].folder, signers, at_least, opener)
     _same(links[-1], newest)
     return Chain(newest, tuple(older))
 

@@ -20,6 +20,8 @@ FORMAT: Literal["calyx-release/1"] = "calyx-release/1"
 MANIFEST = "manifest.json"
 SIGNATURES = "manifest.sig"
 OWN = (MANIFEST, SIGNATURES)  # the files that no manifest lists
+SEALED = "sealed.json"  # in a release that is kept encrypted, beside its files as NAME.sealed
+SEALED_END = ".sealed"
 MAX_VERSION = 2**53 - 1  # the greatest whole number of RFC 8785
 MOST_FILES = 1000
 MOST_MANIFEST_BYTES = 2**20
@@ -54,11 +56,12 @@ class Manifest:
     files: Annotated[dict[FileName, Entry], Field(min_length=1, max_length=MOST_FILES)]
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a first release with a parent, a later one without, and a file of OWN."""
+        """Raise ValueError for a first release with a parent, a later one without, and a file of our own."""
         if (self.version == 1) != (self.parent is None):
             raise ValueError("version 1 has no parent, and every later version has one")
-        if listed := sorted(self.files.keys() & set(OWN)):
-            raise ValueError(f"{listed[0]} cannot list itself")
+        for name in self.files:
+            if name in (*OWN, SEALED) or name.endswith(SEALED_END):
+                raise ValueError(f"no file that it lists can be called {name}")
 
     @property
     def title(self) -> str:

@@ -5,9 +5,10 @@ the manifest lists, byte for byte, and no others. What is returned are the bytes
 reads the folder again, so that what is put there later changes nothing. See docs/decisions/0082.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +24,17 @@ from calyx.releases.manifest import (
     MOST_FILES,
     MOST_MANIFEST_BYTES,
     OWN,
+    SEALED,
+    SEALED_END,
     SIGNATURES,
+    Entry,
     Manifest,
     Unverified,
     digest_of,
     entry_of,
     read_manifest,
 )
+from calyx.releases.sealing import MOST_HEADER_BYTES, Opener, Sealed, sealed_bytes
 from calyx.releases.signers import (
     MOST_SIGNATURE_BYTES,
     SignedBy,
@@ -74,12 +79,18 @@ class Head:
 
 
 def read_release(
-    folder: Path, signers: Signers, at_least: int = 1, *, any_code: bool = False
+    folder: Path,
+    signers: Signers,
+    at_least: int = 1,
+    opener: Opener | None = None,
+    *,
+    any_code: bool = False,
 ) -> Release:
     """The release in `folder`, which may be a link, as `signers` have signed it.
 
-    `at_least` is the lowest version that will do. `any_code` leaves aside whether the code that is
-    installed here is the one that it was released with, as for an older release of a chain.
+    `at_least` is the lowest version that will do, and `opener` opens one that is encrypted. `any_code`
+    leaves aside whether the code that is installed here is the one that it was released with, as for an
+    older release of a chain.
     Raises Unverified, with one sentence that says what does not fit and where; and UserError where
     `folder` is none.
     """
@@ -88,10 +99,10 @@ def read_release(
         signed = check_signatures(head.manifest, head.signatures, signers)
         manifest = read_manifest(head.manifest)
         check_version(manifest, at_least)
-        return _read(head, manifest, signed, any_code=any_code)
+        return _read(head, manifest, signed, opener, any_code=any_code)
 
 
-def read_draft(folder: Path, *, any_code: bool = False) -> Release:
+def read_draft(folder: Path, opener: Opener | None = None, *, any_code: bool = False) -> Release:
     """The release in `folder` for who is about to sign it: whole, but whoever made it.
 
     Raises as `read_release`, also where a signature is there that does not fit.
@@ -99,8 +110,8 @@ def read_draft(folder: Path, *, any_code: bool = False) -> Release:
     head = read_head(folder)
     with _named(folder):
         list_keys(head.manifest, head.signatures)
-        nobody = SignedBy((), ())
-        return _read(head, read_manifest(head.manifest), nobody, any_code=any_code)
+        manifest = read_manifest(head.manifest)
+        return _read(head, manifest, SignedBy((), ()), opener, any_code=any_code)
 
 
 def read_head(folder: Path) -> Head:
@@ -135,23 +146,49 @@ def _named(folder: Path) -> Iterator[None]:
         raise Unverified(f"{show_path(folder)} does not verify: {error}") from None
 
 
-def _read(head: Head, manifest: Manifest, signed: SignedBy, *, any_code: bool) -> Release:
+def _read(
+    head: Head, manifest: Manifest, signed: SignedBy, opener: Opener | None, *, any_code: bool
+) -> Release:
     """Every file, once. Raises Unverified."""
-    _check_names(head.folder, manifest)
-    files = {}
-    for name, entry in manifest.files.items():
-        if entry.bytes > MOST_TENSOR_BYTES:
-            raise Unverified(f"{name} has {entry.bytes:,} bytes, more than a release may have.")
-        data = files[name] = _read_file(head.folder, name, entry.bytes)
-        if entry_of(data) != entry:
-            raise Unverified(
-                f"{name} is not what was signed: {_say_difference(len(data), entry.bytes)}; get the release "
-                "again from who made it."
-            )
-    card = _read_card(files, manifest)
+    if (total := sum(entry.bytes for entry in manifest.files.values())) > MOST_TENSOR_BYTES:
+        raise Unverified(f"Its files have {total:,} bytes, more than a release may have.")
+    sealed = _open_sealed(head, manifest, opener)
+    files = {
+        name: _read_listed(head, name, entry, sealed) for name, entry in manifest.files.items()
+    }
+    card = find_card(files, manifest)
     if not any_code:
         check_code(card)
     return Release(head.folder, manifest, head.digest, signed, MappingProxyType(files), card)
+
+
+def _open_sealed(head: Head, manifest: Manifest, opener: Opener | None) -> Sealed | None:
+    """What opens the files of a release that is encrypted, once the folder holds what it may.
+
+    Raises Unverified.
+    """
+    here = _list_names(head.folder)
+    if SEALED not in here:
+        _check_names(here, set(manifest.files))
+        return None
+    _check_names(here, {name + SEALED_END for name in manifest.files} | {SEALED})
+    header = _read_file(head.folder, SEALED, MOST_HEADER_BYTES)
+    return Sealed(header, head.manifest, opener or Opener())
+
+
+def _read_listed(head: Head, name: str, entry: Entry, sealed: Sealed | None) -> bytes:
+    """A file of the manifest, as it was signed. Raises Unverified."""
+    if sealed is None:
+        data = _read_file(head.folder, name, entry.bytes)
+    else:
+        closed = _read_file(head.folder, name + SEALED_END, sealed_bytes(entry.bytes))
+        data = sealed.open(name, closed)
+    if entry_of(data) != entry:
+        raise Unverified(
+            f"{name} is not what was signed: {_say_difference(len(data), entry.bytes)}; get the release "
+            "again from who made it."
+        )
+    return data
 
 
 def _say_difference(here: int, there: int) -> str:
@@ -160,29 +197,39 @@ def _say_difference(here: int, there: int) -> str:
     return "its SHA-256 is another than in the manifest"
 
 
-def _check_names(folder: Path, manifest: Manifest) -> None:
-    """Raise Unverified unless the folder holds the manifest's files, plain ones, and no others."""
+def _list_names(folder: Path) -> set[str]:
+    """The names of what lies in the folder, all of them plain files. Raises Unverified."""
     here = set()
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 here.add(entry.name)
-                if len(here) > MOST_FILES + len(OWN):
+                if len(here) > MOST_FILES + len(OWN) + 1:
                     raise Unverified(f"It holds more than {MOST_FILES:,} files.")
                 if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
                     raise Unverified(
-                        f"{printable(ascii(entry.name)[1:-1], 100)} is no plain file; a release holds no "
-                        "links, folders, pipes or devices. Take it out."
+                        f"{_show(entry.name)} is no plain file; a release holds no links, folders, pipes or "
+                        "devices. Take it out."
                     )
     except OSError as error:
         raise Unverified(f"It cannot be read: {error.strerror}.") from None
-    if strange := sorted(here - manifest.files.keys() - set(OWN)):
+    return here
+
+
+def _check_names(here: Set[str], wanted: Set[str]) -> None:
+    """Raise Unverified unless the names in the folder are those of `wanted` and the manifest's own."""
+    if strange := sorted(here - wanted - set(OWN)):
         raise Unverified(
-            f"{printable(ascii(strange[0])[1:-1], 100)} is not in the manifest; take it out: a release holds "
-            "what was signed, and nothing else."
+            f"{_show(strange[0])} is not in the manifest; take it out: a release holds what was signed, and "
+            "nothing else."
         )
-    if missing := sorted(manifest.files.keys() - here):
+    if missing := sorted(wanted - here):
         raise Unverified(f"{missing[0]} is missing; get the release again from who made it.")
+
+
+def _show(name: str) -> str:
+    """A stranger's name of a file, with escapes in place of letters that look like others."""
+    return printable(ascii(name)[1:-1], 100)
 
 
 def _read_file(folder: Path, name: str, limit: int) -> bytes:
@@ -195,11 +242,12 @@ def _read_file(folder: Path, name: str, limit: int) -> bytes:
             else f"{name} is missing; get the release again from who made it."
         ) from None
     except OSError as error:
-        raise Unverified(f"{name} cannot be taken: {error.strerror}.") from None
+        what = "is not what was signed" if error.errno == errno.EFBIG else "cannot be taken"
+        raise Unverified(f"{name} {what}: {error.strerror}.") from None
 
 
-def _read_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:
-    """The card, which is of the same release. Raises Unverified."""
+def find_card(files: Mapping[str, bytes], manifest: Manifest) -> Card:
+    """The card among a release's files, which is of the same release and model. Raises Unverified."""
     for name in (CARD, MODEL):
         if name not in files:
             raise Unverified(f"The manifest lists no {name}, without which there is no release.")

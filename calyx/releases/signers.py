@@ -5,7 +5,7 @@ a release. Signatures are Ed25519 over the manifest's bytes, with a tag of their
 anything else of Calyx's can stand for one. See docs/decisions/0082.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -80,16 +80,22 @@ def read_signers(path: Path) -> Signers:
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
         policy = parse(_Policy, value, "")
-        for name in policy.signers:
-            check_name(name, "signer")
+        _check_names(policy.signers)
         return Signers(policy.threshold, {k: bytes.fromhex(v) for k, v in policy.signers.items()})
-    except ConfigError as error:
-        reason = str(error)
-    except ValueError as error:
+    except (ConfigError, ValueError) as error:
         reason = str(error)
     raise UserError(
         f"{show_path(path)} is no policy of signers: {printable(reason.rstrip('.'), 300)}; {cure}."
     )
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Raise ValueError for a name that no key file can have."""
+    for name in names:
+        try:
+            check_name(name, "signer")
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
 
 def signers_bytes(signers: Signers) -> bytes:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from calyx.errors import CalyxError, UserError, printable
 from calyx.files.outputs import show_path
@@ -21,13 +22,17 @@ from calyx.releases.manifest import (
     MANIFEST,
     SIGNATURES,
     Manifest,
+    digest_of,
     entry_of,
     is_name,
     manifest_bytes,
     read_manifest,
 )
-from calyx.releases.reading import Release, read_draft, read_head
+from calyx.releases.reading import Release, find_card, read_head
+from calyx.releases.sealing import SealTo, seal_files
+from calyx.releases.signers import SignedBy
 
+NOBODY = SealTo()
 _LOCK = ".calyx-releases.lock"
 _PART = ".calyx-release-"  # what a release, or its signatures, are called while they are written
 
@@ -62,8 +67,8 @@ def plan_release(folder: Path, name: str | None, default: str, parent: Path | No
     before = last.manifest
     if name not in (None, before.name):
         raise UserError(
-            f"{show_path(last.folder)} is a release of {before.name}, and not of {printable(str(name))}; each "
-            "name is a chain in a folder of its own."
+            f"{show_path(last.folder)} is a release of {before.name}, and not of {printable(str(name))}; "
+            "each name is a chain in a folder of its own."
         )
     return Place(folder, before.name, before.version + 1, last.digest, created)
 
@@ -99,11 +104,11 @@ def _read_links(folder: Path) -> tuple[Link, ...]:
     return read_links(folder) if folder.is_dir() else ()
 
 
-def write_release(place: Place, files: Mapping[str, bytes]) -> Release:
+def write_release(place: Place, files: Mapping[str, bytes], to: SealTo = NOBODY) -> Release:
     """Write `files` and their manifest as the release of `place`, whole or not at all.
 
-    Returns it as it was read back. Raises UserError where another has come there since it was planned,
-    and CalyxError where it cannot be written.
+    With recipients in `to`, nothing of the files lies on the disk but sealed. Raises UserError where
+    another release has come there since it was planned, and CalyxError where it cannot be written.
     """
     manifest = Manifest(
         name=place.name,
@@ -113,7 +118,8 @@ def write_release(place: Place, files: Mapping[str, bytes]) -> Release:
         files={name: entry_of(data) for name, data in sorted(files.items())},
     )
     data = manifest_bytes(manifest)
-    read_manifest(data)  # nothing is written that nobody could read
+    card = find_card(files, read_manifest(data))  # nothing is written that nobody could read
+    inside = seal_files(files, data, to) if to else files
     folder = place.folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +130,7 @@ def write_release(place: Place, files: Mapping[str, bytes]) -> Release:
         part = _part(folder.parent)
         try:
             part.mkdir()
-            for name, content in {**files, MANIFEST: data}.items():
+            for name, content in {**inside, MANIFEST: data}.items():
                 write_synced(part / name, content)
             sync_folder(part)
             part.rename(folder)
@@ -132,7 +138,8 @@ def write_release(place: Place, files: Mapping[str, bytes]) -> Release:
             shutil.rmtree(part, ignore_errors=True)
             raise
         sync_folder(folder.parent)
-    return read_draft(folder)
+    nobody = SignedBy((), ())
+    return Release(folder, manifest, digest_of(data), nobody, MappingProxyType(dict(files)), card)
 
 
 def write_signatures(folder: Path, data: bytes) -> None:
@@ -140,7 +147,7 @@ def write_signatures(folder: Path, data: bytes) -> None:
 
     What is not whole yet lies beside the release, in which nothing is that was not signed.
     """
-    part = _part(folder.absolute().parent)
+    part = _part(folder.resolve().parent)
     with _unless_full(folder):
         try:
             with name_in_errors(folder / SIGNATURES):
@@ -155,7 +162,7 @@ def write_signatures(folder: Path, data: bytes) -> None:
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Hold the folder that a release lies in, so that no other signer or releaser writes there."""
-    with _locked(folder.absolute().parent):
+    with _locked(folder.resolve().parent):
         yield
 
 

@@ -1,5 +1,6 @@
 """The run folder: what a run leaves on disk, and the names of its files."""
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -138,13 +139,14 @@ class RunFolder:
         self.check()
         try:
             config = parse_yaml(read_plain(self.config, MOST_CONFIG_BYTES).decode())
+            json.dumps(config)  # dates, bytes and sets of YAML are in no config
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise UserError(f"{self.config}, line {line}, is damaged: {error.problem}.") from None
-        except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError):
             config = None
         if not isinstance(config, dict):
-            raise UserError(f"{self.config} is damaged: it is no YAML mapping.")
+            raise UserError(f"{self.config} is damaged: it is no YAML mapping of plain values.")
         return config
 
     def read_rounds(self) -> list[RoundRow]:

@@ -3,11 +3,14 @@
 Each part of the gateway has a dataclass of its own in its own file; here they are only listed.
 """
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from calyx.config.section import PositiveInt, config
+from calyx.serving.log_config import LogConfig
+from calyx.serving.stealing import DetectorConfig
 
 Answer = Literal["probabilities", "label_and_probabilities", "label"]
 MOST_BODY_BYTES = 2**28  # nothing larger is ever held for one request
@@ -28,3 +31,6 @@ class ServeConfig:
     state_dir: str = "serve-state"  # folder: what is remembered across restarts
     poll_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0  # between two looks for a new release
     drain_s: PositiveInt = 30  # how long a stop waits for requests that are under way
+    new_schema: bool = False  # whether a release with other columns or classes may take over
+    detector: DetectorConfig = field(default_factory=DetectorConfig)  # of model stealing
+    log: LogConfig = field(default_factory=LogConfig)  # of decisions

@@ -53,7 +53,7 @@ def as_response(
     if refused.problems:
         body["problems"] = [asdict(problem) for problem in refused.problems]
         body["more_problems"] = refused.more_problems
-    sent = {**(headers or {}), "x-request-id": request_id, "cache-control": "no-store"}
+    sent = dict(headers or {})
     if refused.retry_after_s is not None:
         sent["retry-after"] = str(refused.retry_after_s)
     return Response(

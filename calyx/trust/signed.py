@@ -1,21 +1,20 @@
-"""What a consortium has signed, kept beside its key: a version stands for one content.
+"""What a consortium or a signer of releases has signed, kept beside its key: a version is one content.
 
 Without it, a consortium that signs from an old copy makes a second "version 2", in which a key may
 stand again that the first one removed. Sites refuse it too, where they have seen the other.
-See docs/decisions/0062.
+See docs/decisions/0062 and 0082.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from calyx.errors import UserError
 from calyx.files.outputs import show_path
 from calyx.files.plain import append_lines, read_lines
 
-What = Literal["roster", "manifest"]
 _END = ".signed.jsonl"
+_RELEASE = "release "  # and the name of its chain
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,16 @@ class Signed:
     """One content that has been signed."""
 
     time: str  # ISO 8601, UTC
-    what: What
+    what: str  # "roster", "manifest", or "release NAME"
     version: int
-    digest: str  # of the roster, or of the code, in hex
+    digest: str  # of the roster, the code or the release, in hex
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no register holds."""
         is_text = isinstance(self.time, str) and isinstance(self.digest, str)
-        if not is_text or self.what not in ("roster", "manifest") or type(self.version) is not int:
+        what = self.what if isinstance(self.what, str) else ""
+        is_known = is_text and (what in ("roster", "manifest") or what.startswith(_RELEASE))
+        if not is_known or type(self.version) is not int:
             raise ValueError("no line of a register")
 
     @property
@@ -44,7 +45,7 @@ def register_of(key: Path) -> Path:
     return key.with_suffix(_END)
 
 
-def check_unsigned(key: Path, what: What, version: int, digest: str) -> None:
+def check_unsigned(key: Path, what: str, version: int, digest: str) -> None:
     """Raise UserError where `key` has signed another content (`digest`, in hex) as this version."""
     signed = [one for one in read_register(register_of(key)) if one.what == what]
     for one in signed:
@@ -52,7 +53,7 @@ def check_unsigned(key: Path, what: What, version: int, digest: str) -> None:
             raise UserError(_second(key, one, max(other.version for other in signed)))
 
 
-def note_signed(key: Path, what: What, version: int, digest: str) -> None:
+def note_signed(key: Path, what: str, version: int, digest: str) -> None:
     """Keep that `key` has signed this content. Raises UserError where that cannot be written."""
     path, day = register_of(key), datetime.now(UTC).isoformat(timespec="seconds")
     line = vars(Signed(day, what, version, digest))
@@ -90,6 +91,11 @@ def _second(key: Path, old: Signed, newest: int) -> str:
     )
     if old.what == "manifest":
         return f"{said}sign this one with --version {newest + 1}."
+    if old.what.startswith(_RELEASE):
+        return (
+            f"{said}sign that one ({old.digest[:16]}…), or release this model as version {newest + 1}, after "
+            "it."
+        )
     return (
         f"{said}give the roster of version {newest} as --previous. Where it is lost, each site that "
         "took it has the file."

@@ -19,6 +19,7 @@ ELSEWHERE = {  # commands that go on from each other, or need more than a comman
     "docs/audit.md",
     "docs/bring-your-own.md",
     "docs/ray.md",
+    "docs/release.md",
     "docs/reports.md",
     "docs/sweeps.md",
 }

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from calyx.cli.release.conformal import conformal_part
 from calyx.cli.release.data import Looked, read_looked
 from calyx.cli.release.figures import compared_part, test_part, validation_part
 from calyx.cli.release.model import Chosen, choose
@@ -23,7 +24,8 @@ from calyx.errors import UserError, printable
 from calyx.pages.card import card_page
 from calyx.releases.card import FORMAT, Card, card_bytes
 from calyx.releases.card_parts import Ensemble, Identity, OnnxPart, Reasons, Robust
-from calyx.releases.packages import list_needed
+from calyx.releases.onnx_file import OPSET, export
+from calyx.releases.packages import SERVING, list_needed
 from calyx.releases.sbom import Subject, sbom_bytes
 from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
@@ -32,7 +34,6 @@ from calyx.trust.measured import contents as read_code
 
 MOST_NOTE = 10_000  # characters
 _NOT_ASKED = {
-    "conformal": "the run has no calibration sums",
     "ensemble": "it is one model",
     "robust": "the run asked no question about moved rows",
     "onnx": "it was not asked for (--onnx)",
@@ -73,11 +74,12 @@ class Contents:
             calyx=card.lock.packages.get("calyx", "unknown"),
             code=card.code,
         )
+        others = [card.task.package.distribution] if card.task.package else []
         return {
             "model.safetensors": self.chosen.data,
             "card.json": card_bytes(card),
             "card.html": card_page(card),
-            "sbom.json": sbom_bytes(subject, list_needed(), created),
+            "sbom.json": sbom_bytes(subject, list_needed([*SERVING, *others]), created),
             **self.extras.files,
         }
 
@@ -89,11 +91,14 @@ class Contents:
         config, left_out = clean_config(trained.config, hidden)
         reasons = {"confusion": summary.absent.get("test_confusion", _why_no_confusion(trained))}
         reasons |= _NOT_ASKED | self.looked.absent | extras.absent
+        is_combined = extras.ensemble is not None
+        conformal, why = conformal_part(summary, chosen.client, is_combined=is_combined)
+        reasons = {"conformal": why} | reasons
         parts: dict[str, Any] = {
             "confusion": summary.test_confusion,
             "audit": self.looked.audit,
             "baseline": self.looked.baseline,
-            "conformal": None,
+            "conformal": conformal,
             "ensemble": extras.ensemble,
             "robust": extras.robust,
             "onnx": extras.onnx,
@@ -106,7 +111,7 @@ class Contents:
             task=task_part(trained.task, summary),
             schema=schema_part(trained.task.schema),
             model=model_part(trained, chosen),
-            test=test_part(summary, chosen.client),
+            test=test_part(summary, chosen),
             validation=validation_part(summary),
             compared=compared_part(summary),
             privacy=privacy_part(trained),
@@ -128,6 +133,9 @@ def add_words(parser: ArgumentParser) -> None:
     add_client(parser, "for which client, where the run has a model or a preprocessing of each")
     parser.add_argument("--note", default="", help="licence, intended use: text for the card")
     parser.add_argument(
+        "--onnx", action="store_true", help="model.onnx as well (needs the extra onnx)"
+    )
+    parser.add_argument(
         "--name-clients",
         action="store_true",
         help="name the clients in the card, which counts them",
@@ -143,7 +151,8 @@ def read_contents(run: Path, options: Namespace) -> Contents:
         )
     folder = RunFolder(run)
     config = folder.read_config()
-    if "release" not in config.get("phases", ["release"]):
+    phases = config.get("phases")
+    if isinstance(phases, list) and "release" not in phases:
         raise UserError(
             f"{run} is an audit, and trained no model; name a run that has trained to its end."
         )
@@ -151,9 +160,23 @@ def read_contents(run: Path, options: Namespace) -> Contents:
     _check_whole(trained)
     chosen = choose(trained, options)
     hidden = () if options.name_clients else trained.task.clients
-    looked = read_looked(folder, trained.task, hidden)
+    looked = read_looked(trained, hidden)
     trained = replace(trained, summary=_hide_names(trained.summary, hidden))
-    return Contents(trained, chosen, looked, note, options.name_clients)
+    extras = _export(chosen) if options.onnx else Extras()
+    return Contents(trained, chosen, looked, note, options.name_clients, extras)
+
+
+def _export(chosen: Chosen) -> Extras:
+    """The model as ONNX too. Raises as `export`."""
+    made = export(chosen.model)
+    part = OnnxPart(
+        sha256=hashlib.sha256(made.data).hexdigest(),
+        opset=OPSET,
+        rows=made.rows,
+        tolerance=made.tolerance,
+        greatest=made.greatest,
+    )
+    return Extras(onnx=part, files={"model.onnx": made.data})
 
 
 def _hide_names(summary: Summary, clients: Collection[str]) -> Summary:

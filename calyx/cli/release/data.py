@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from calyx.cli.release.settings import hide_names
+from calyx.cli.trained import Trained
 from calyx.errors import UserError
 from calyx.files.foreign import read_object
 from calyx.findings.figures import NOT_MEASURED, Figures, VariableFigures
@@ -17,7 +18,6 @@ from calyx.releases.baseline import Baseline, ColumnBaseline
 from calyx.releases.card_parts import AuditPart, FindingPart, Reasons
 from calyx.run.audit import Audit, read_audit
 from calyx.run.folder import RunFolder
-from calyx.tasks.task import Task
 from server.baseline import read_baseline
 
 _NO_AUDIT = "the run had no phase audit"
@@ -33,16 +33,22 @@ class Looked:
     absent: Reasons = field(default_factory=dict)
 
 
-def read_looked(folder: RunFolder, task: Task, clients: Collection[str]) -> Looked:
-    """The audit of the run in `folder`, in which none of the `clients` is named.
+def read_looked(trained: Trained, clients: Collection[str]) -> Looked:
+    """The audit of a run, in which none of the `clients` is named.
 
     Raises UserError for files that are damaged, or not of one audit of this task.
     """
+    folder, known = trained.folder, trained.summary.num_clients
     if not folder.audit.is_file() and not folder.statistics.is_file():
         return Looked(absent=dict.fromkeys(("audit", "baseline"), _NO_AUDIT))
     audit = read_audit(folder.audit)
-    figures = read_baseline(str(folder.path), task, audit.bins)
+    figures = read_baseline(str(folder.path), trained.task, audit.bins)
     _check_same(folder, figures)
+    if known is not None and figures.sites > known:
+        raise UserError(
+            f"{folder.audit} is of {figures.sites} sites, more sites than the run has ({known}): it is of "
+            "another run; restore it from a copy."
+        )
     return Looked(_audit_part(audit, clients), baseline_of(figures))
 
 

@@ -6,8 +6,9 @@ as an editor counts it. See docs/decisions/0037.
 """
 
 import csv
+import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -46,14 +47,26 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """
     with translate_errors(path, dialect.encoding):
         encoding = encoding_of(path, dialect.encoding)
-    with (
-        translate_errors(path, encoding),
-        open(path, encoding=encoding, newline="", opener=plain) as file,
-    ):
-        yield from _rows(path, file, replace(dialect, encoding=encoding))
+
+    def reopen() -> TextIO:
+        return open(path, encoding=encoding, newline="", opener=plain)
+
+    with translate_errors(path, encoding), reopen() as file:
+        yield from _rows(path, file, dialect, reopen)
 
 
-def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+def read_text_rows(name: Path, text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """As `read_rows`, of a text that is no file; `name` is what sentences call it."""
+
+    def reopen() -> TextIO:
+        return io.StringIO(text, newline="")
+
+    return _rows(name, reopen(), dialect, reopen)
+
+
+def _rows(
+    path: Path, file: TextIO, dialect: Dialect, reopen: Callable[[], TextIO]
+) -> Iterator[tuple[int, list[str]]]:
     last = [""]
     lines = _lines(path, file, last)
     first = next(lines, "")
@@ -82,8 +95,9 @@ def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, lis
                 yield begin, row
             begin = end + 1
     except csv.Error as error:
-        end = rows.line_num + above
-        raise DataError(_fault(path, dialect, begin, end, str(error), width=width)) from None
+        with reopen() as again:
+            text = "".join(islice(again, begin - 1, rows.line_num + above))
+        raise DataError(_fault(path, dialect, begin, text, str(error), width=width)) from None
     if width is None:
         raise DataError(f"{path} is empty; its first line must name the columns.")
 
@@ -202,11 +216,9 @@ def _check_breaks(
 
 
 def _fault(
-    path: Path, dialect: Dialect, begin: int, end: int, error: str, *, width: _Width | None
+    path: Path, dialect: Dialect, begin: int, text: str, error: str, *, width: _Width | None
 ) -> str:
-    """What is wrong with a cell of the row in lines `begin` to `end`, of which csv says `error`."""
-    with open(path, encoding=dialect.encoding, newline="", opener=plain) as file:
-        text = "".join(islice(file, begin - 1, end))
+    """What is wrong with a cell of the row that is `text` from line `begin` on, of which csv says `error`."""
     blanks = "" if dialect.delimiter == " " else " *"
     cell = re.compile(rf'{blanks}(?:"(?:[^"]|"")*("?)|[^{re.escape(dialect.delimiter)}\r\n]*)')
     start, place, closed = int(begin == 1 and text.startswith("\ufeff")), 0, begin

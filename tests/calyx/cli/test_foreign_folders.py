@@ -20,7 +20,8 @@ from calyx.run.folder import RunFolder
 pytestmark = pytest.mark.e2e
 REPORT, PREDICT, RESUME = ["report", "run"], ["predict", "run", "new.csv"], ["resume", "run"]
 COMPARE = ["report", "run", "other", "--out", "page.html"]
-OPENED = (REPORT, COMPARE, PREDICT, RESUME)
+RELEASE = ["release", "run", "--to", "releases/ours-1"]
+OPENED = (REPORT, COMPARE, PREDICT, RESUME, RELEASE)
 CSV = ["task=csv", "task.data_dir=rows", "privacy=none"]
 IS_LINK, IS_OTHER = "is a link, and no file of a run", "is neither a file nor a folder"
 
@@ -114,7 +115,7 @@ def test_a_pipe_holds_nobody_up(place, capsys):
 )
 def test_a_config_that_stands_for_more_than_it_says_is_damaged(place, capsys, text):
     (place / "run" / "config.yaml").write_text(text)
-    for arguments in (REPORT, PREDICT, RESUME):
+    for arguments in (REPORT, PREDICT, RESUME, RELEASE):
         refused(place, capsys, arguments, "config.yaml")
 
 

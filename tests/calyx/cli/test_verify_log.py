@@ -10,6 +10,7 @@ from calyx.cli.main import run
 from calyx.serving.decisions import Decision, DecisionLog
 from calyx.serving.log_config import LogConfig
 from calyx.serving.log_lines import list_files
+from calyx.serving.log_opening import open_log
 from calyx.trust.key_files import read_own
 
 RELEASE = "cd" * 32
@@ -100,3 +101,29 @@ def test_no_link_of_a_log_is_followed(log, capsys):
     code, _, err = verify(capsys, "log")
     assert code == 1
     assert "it is a link" in err
+
+
+def test_kept_rows_are_shown_to_who_has_their_key_and_to_nobody_else(log, capsys):
+    for name in ("auditor", "other"):
+        keys.main(["recipient", name])
+    config = LogConfig(
+        folder=str(log), key="w.key", keep_rows=True, rows_key="auditor.pub", sign_every_s=60
+    )
+    with open_log(config, log, RELEASE) as written:
+        for request, rows in (("r-7", b"age,weight\n50,\x1b[2J70\n"), ("r-8", b"other rows")):
+            kept = written.keep_rows(request, rows)
+            written.append(
+                Decision(request, "ward", "predict", "answered", 200, RELEASE, 1, kept=kept)
+            )
+    stored = b"".join(path.read_bytes() for path in log.iterdir())
+    assert b"weight" not in stored
+    capsys.readouterr()
+    code, out, _ = verify(capsys, "log", "--rows", "auditor.key", "--request", "r-7")
+    assert (code, out.splitlines()[-2:]) == (0, ["age,weight", "50,?[2J70"])
+    code, _, err = verify(capsys, "log", "--rows", "other.key", "--request", "r-7")
+    assert (code, "sealed for another key" in err) == (2, True)
+    (rows,) = log.glob("rows-*")
+    swapped = rows.read_bytes().replace(b"r-7", b"r-9").replace(b"r-8", b"r-7")
+    rows.write_bytes(swapped)  # another request's rows under this one's id
+    code, _, err = verify(capsys, "log", "--rows", "auditor.key", "--request", "r-7")
+    assert (code, "not those that the log speaks of" in err) == (2, True)

@@ -13,8 +13,8 @@ from calyx.model.conformal import (
     count_probabilities,
     error_ends,
     find_cell,
+    find_least,
     find_radius,
-    find_sets,
     probability_ends,
     read_conformal,
 )
@@ -31,6 +31,10 @@ def exact_quantile(scores, coverage):
     return np.sort(scores)[rank - 1] if rank <= len(scores) else None
 
 
+def least_of(cells, coverage):
+    return find_least(cells, probability_ends(), coverage)
+
+
 @given(SHARES, COVERAGE)
 def test_a_threshold_is_the_exact_one_or_the_end_of_its_cell_below(true, coverage):
     exact = exact_quantile(1 - true, coverage)
@@ -45,7 +49,10 @@ def test_a_threshold_is_the_exact_one_or_the_end_of_its_cell_below(true, coverag
 
 @given(st.lists(st.floats(0, 15), min_size=1, max_size=200).map(np.array), COVERAGE)
 def test_a_radius_is_the_exact_one_or_at_most_a_sixteenth_wider(errors, coverage):
-    exact, radius = exact_quantile(errors, coverage), find_radius(count_errors(errors), coverage)
+    exact, radius = (
+        exact_quantile(errors, coverage),
+        find_radius(count_errors(errors), error_ends(), coverage),
+    )
     assert (radius is None) == (exact is None)
     if radius is not None:
         assert exact <= radius <= max(exact * 2 ** (1 / 12) * (1 + 1e-12), 2.0**-8)
@@ -58,10 +65,7 @@ def test_clients_that_hide_small_cells_make_no_set_smaller(clients, least, cover
     total = sum(one[NAME] for one in told)
     assert total.sum() == exact.sum()
     assert (np.cumsum(total) <= np.cumsum(exact)).all()
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 50)
-    assert (
-        find_sets(probabilities, exact, coverage) <= find_sets(probabilities, total, coverage)
-    ).all()
+    assert least_of(total, coverage) <= least_of(exact, coverage)
     for one in told:
         small = np.flatnonzero((one[NAME] > 0) & (one[NAME] < least))
         assert all(place % 4 == 3 or place == len(total) - 1 for place in small)
@@ -75,10 +79,9 @@ def test_sets_and_intervals_hold_the_truth_as_often_as_is_said(coverage, seed):
         probabilities = rng.dirichlet([0.3, 0.5, 1.0], 300)
         true = (rng.random(300)[:, None] > np.cumsum(probabilities, axis=1)).sum(axis=1)
         own = probabilities[np.arange(300), true]
-        sets = find_sets(probabilities[100:], count_probabilities(own[:100]), coverage)
-        hits += sets[np.arange(200), true[100:]].mean() / repeats
+        hits += (own[100:] >= least_of(count_probabilities(own[:100]), coverage)).mean() / repeats
         errors = np.abs(rng.standard_t(3, 300))
-        radius = find_radius(count_errors(errors[:100]), coverage)
+        radius = find_radius(count_errors(errors[:100]), error_ends(), coverage)
         inside += (errors[100:] <= radius).mean() / repeats
     # Of 100 rows a coverage's sd is 0.04 at most, and that of the mean of 300 is 0.0024.
     assert coverage - 0.01 < hits < coverage + 0.06
@@ -88,13 +91,13 @@ def test_sets_and_intervals_hold_the_truth_as_often_as_is_said(coverage, seed):
 def test_too_few_rows_for_a_coverage_leave_every_class_and_no_interval():
     nine = count_probabilities(np.full(9, 0.9))
     assert find_cell(nine, 0.9) is not None  # ⌈10 · 0.9⌉ = 9
-    assert find_sets(np.array([[0.95, 0.05]]), nine, 0.95).all()
-    assert find_radius(count_errors(np.full(9, 0.5)), 0.95) is None
+    assert least_of(nine, 0.95) == 0
+    assert find_radius(count_errors(np.full(9, 0.5)), error_ends(), 0.95) is None
 
 
 def test_rows_without_a_finite_answer_count_as_the_worst():
     assert count_probabilities(np.ones(3), 2)[[0, -1]].tolist() == [3, 2]
-    assert find_radius(count_errors(np.zeros(3), 2), 0.7) is None
+    assert find_radius(count_errors(np.zeros(3), 2), error_ends(), 0.7) is None
     assert np.isinf(error_ends()[-1])
 
 

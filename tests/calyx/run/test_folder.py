@@ -60,7 +60,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
             hold(tmp_path / "file" / "x", is_new=is_new, key="hydra.run.dir").__enter__()
 
 
-@pytest.mark.parametrize("text", ["[1]", "a: [", "", "\xff", "a: &x [1]\nb: *x"])
+@pytest.mark.parametrize(
+    "text", ["[1]", "a: [", "", "\xff", "a: &x [1]\nb: *x", "a: 2020-01-01", "a: !!binary aGk="]
+)
 def test_a_damaged_config_is_said(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match="damaged"):

@@ -1,0 +1,102 @@
+"""`calyx release RUN --to DIR`: a run's model as a folder that can be signed, verified and served."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from calyx.cli.arguments import Parser
+from calyx.cli.facts import print_facts, say
+from calyx.cli.release import signing
+from calyx.cli.release.contents import add_words, read_contents
+from calyx.cli.release.openssf import BUNDLE, check_openssf, make_bundle
+from calyx.errors import UserError, quote_command
+from calyx.files.outputs import show_path
+from calyx.releases.card_parts import Identity
+from calyx.releases.reading import Release
+from calyx.releases.sealing import SealTo
+from calyx.releases.writing import plan_release, write_release
+from calyx.trust.recipients import read_passphrase, read_recipient
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make a release, or sign one. Raises UserError, CalyxError or Unverified."""
+    if list(arguments[:1]) == ["sign"]:
+        return signing.main(arguments[1:])
+    _say_released(_release(_parser().parse_intermixed_args(arguments)))
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="calyx release",
+        description=__doc__,
+        epilog="`calyx release sign DIR --key FILE` adds a signature: see `calyx release sign --help`.",
+    )
+    parser.add_argument("run", type=Path, help="a finished run's folder")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the new release's folder; the newest release beside it is its parent",
+    )
+    parser.add_argument("--name", help="of a first release, for its chain (the task's name)")
+    parser.add_argument(
+        "--parent", type=Path, metavar="DIR", help="the release before, where it lies elsewhere"
+    )
+    parser.add_argument(
+        "--encrypt-to",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="NAME.pub",
+        help="keep it encrypted, for whom this key belongs; may stand several times",
+    )
+    parser.add_argument(
+        "--encrypt-passphrase",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="keep it encrypted, for whom the passphrase in the first line of this file is known",
+    )
+    parser.add_argument(
+        "--openssf", type=Path, metavar="KEY.pem", help="also sign it as OpenSSF Model Signing does"
+    )
+    add_words(parser)
+    return parser
+
+
+def _release(options: Namespace) -> Release:
+    """Everything is made before anything is written."""
+    to = SealTo(
+        tuple(map(read_recipient, options.encrypt_to)),
+        tuple(map(read_passphrase, options.encrypt_passphrase)),
+    )
+    if options.openssf is not None:
+        if to:
+            raise UserError(
+                "--openssf signs files as they lie in the folder, and an encrypted release has none of them; "
+                "leave one of the two out."
+            )
+        check_openssf(options.openssf)
+    contents = read_contents(options.run, options)
+    task = contents.trained.task.name
+    place = plan_release(options.to, options.name, task, options.parent)
+    identity = Identity(name=place.name, version=place.version, parent=place.parent)
+    files = dict(contents.files(identity, place.created))
+    if options.openssf is not None:
+        files[BUNDLE] = make_bundle(files, options.openssf, f"{place.name}-{place.version}")
+    return write_release(place, files, to)
+
+
+def _say_released(release: Release) -> None:
+    manifest, folder = release.manifest, release.folder
+    say(f"Released {manifest.title} as {show_path(folder)}.", "bold")
+    print_facts(
+        ("files", ", ".join(manifest.files)),
+        ("digest", release.digest),
+        ("after", manifest.parent or "nothing: it is the first of its chain"),
+    )
+    sign = quote_command("calyx", "release", "sign", folder, "--key")
+    say(f"It is not signed yet. Look at {show_path(folder / 'card.html')}, then: {sign} NAME.key")

@@ -1,0 +1,98 @@
+"""`calyx serve`: a gateway that answers rows by a release, for whom its operator lets in.
+
+It needs neither Flower nor Hydra, and starts by no release that does not verify.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from calyx.cli.arguments import Parser
+from calyx.cli.isolated import say_left_aside
+from calyx.cli.release.opening import add_opener, opener_of
+from calyx.errors import UserError, for_terminal
+from calyx.files.outputs import show_path
+from calyx.files.plain import lock_file
+from calyx.releases.signers import read_signers
+from calyx.serving.config import ServeConfig
+from calyx.serving.replicas import Replicas, listen, prepare_metrics
+from calyx.serving.settings import read_settings
+from calyx.serving.swap import Releases, read_floor
+
+_METRICS = "metrics"  # folder in serve.state_dir: counts of this start's replicas
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until a signal comes. Raises CalyxError."""
+    parser = Parser(prog="calyx serve", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a release, or a folder of releases to watch")
+    parser.add_argument(
+        "--signers", type=Path, required=True, help="who must have signed: calyx keys signers"
+    )
+    add_opener(parser)
+    parser.add_argument("--config", type=Path, help="a YAML file with the section serve")
+    parser.add_argument("words", nargs="*", metavar="serve.KEY=VALUE", help="docs/serve.md")
+    options = parser.parse_intermixed_args(arguments)
+    cfg = read_settings(options.config, options.words)
+    releases = Releases(options.folder, read_signers(options.signers), opener_of(options))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    # The head of the log with each signature: who keeps this output sees later whether the log was cut.
+    logging.getLogger("calyx.serving.decisions").setLevel(logging.INFO)
+    state_dir = Path(cfg.state_dir)
+    with ExitStack() as stack:
+        _take_state(state_dir, stack)
+        release = releases.choose(read_floor(state_dir))
+        sockets = listen(cfg.host, cfg.port)
+        if aside := say_left_aside():
+            say(aside)
+        signed = ", ".join(release.signed_by)
+        host, port = cfg.host, sockets[0].getsockname()[1]
+        say(f"{release.manifest.title}, signed by {signed}, at {host}:{port}")
+        if cfg.replicas == 1:
+            return _serve(cfg, releases, sockets, 1)
+        prepare_metrics(state_dir / _METRICS)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str((state_dir / _METRICS).absolute())
+        return Replicas(
+            cfg.replicas,
+            lambda replica: _serve(cfg, releases, sockets, replica),
+            say,
+            state_dir / _METRICS,
+        ).keep()
+
+
+def _take_state(state_dir: Path, stack: ExitStack) -> None:
+    """Make serve.state_dir and keep it for this gateway alone. Raises UserError."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = lock_file(state_dir / "gateway.lock", is_inherited=True)
+        is_free = stack.enter_context(lock)
+    except OSError as error:
+        raise UserError(
+            f"{show_path(state_dir)} cannot be used: {error.strerror}; set serve.state_dir."
+        ) from None
+    if not is_free:
+        raise UserError(
+            f"Another gateway uses {show_path(state_dir)}; stop it, or set serve.state_dir for this one."
+        )
+
+
+def _serve(
+    cfg: ServeConfig, releases: Releases, sockets: Sequence[socket.socket], replica: int
+) -> int:
+    # Late: a parent of replicas loads neither PyTorch nor threads, and sets where they count first.
+    from calyx.serving.gateway import Nobody
+    from calyx.serving.running import Running, serve
+
+    serve(Running(cfg, releases, Nobody(), replica, say), sockets)
+    return 0
+
+
+def say(line: str) -> None:
+    """One line to the operator, with the time; names in it may be a stranger's."""
+    now = datetime.fromtimestamp(time.time()).astimezone().strftime("%H:%M:%S")
+    print(f"{now}  {for_terminal(line)}", flush=True)

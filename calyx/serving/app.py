@@ -1,0 +1,103 @@
+"""The gateway's paths, and what every answer has in common: an id, and problem details where it is refused.
+
+Handlers take the raw request and give bytes: a body is parsed once, by what the schema says.
+"""
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from calyx.serving.description import POLICY
+from calyx.serving.gateway import Gateway
+from calyx.serving.refusals import as_response, refuse_status
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+PREDICT, MODEL, METRICS = "/v1/predict", "/v1/model", "/metrics"
+_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
+    """All that the gateway answers."""
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+    )
+
+    async def predict(request: Request) -> Response:
+        return await gateway.exchange(request, "predict", gateway.predict)
+
+    async def model(request: Request) -> Response:
+        return await gateway.exchange(request, "model", gateway.tell_model)
+
+    async def metrics(request: Request) -> Response:
+        return await gateway.exchange(request, "metrics", gateway.tell_metrics)
+
+    async def alive(request: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def ready(request: Request) -> Response:
+        said = gateway.tell_ready()
+        return JSONResponse(said, status_code=200 if said["ready"] else 503)
+
+    async def openapi(request: Request) -> Response:
+        return Response(gateway.served.description.openapi, media_type="application/json")
+
+    async def docs(request: Request) -> Response:
+        return Response(
+            gateway.served.description.page,
+            media_type="text/html",
+            headers={"content-security-policy": POLICY},
+        )
+
+    app.add_route(PREDICT, predict, ["POST"])
+    for path, answer in (
+        (MODEL, model),
+        (METRICS, metrics),
+        ("/healthz", alive),
+        ("/readyz", ready),
+        ("/openapi.json", openapi),
+        ("/docs", docs),
+    ):
+        app.add_route(path, answer, ["GET"])
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(Exception, _fail)
+    return Identified(app)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """What the router refuses: 404 and 405, in the form of all refusals."""
+    status, headers = 500, None
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+    return as_response(refuse_status(status), request.scope["calyx.id"], headers)
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    return as_response(refuse_status(500), request.scope["calyx.id"])
+
+
+class Identified:
+    """Gives each request an id of our own, which its answer names."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["calyx.id"] = secrets.token_hex(16)
+        own = [(b"x-request-id", request_id.encode()), *_HEADERS]
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *own]
+            await send(message)
+
+        await self._app(scope, receive, send_named)

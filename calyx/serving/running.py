@@ -1,0 +1,165 @@
+"""One process that serves: the event loop, the look for newer releases beside it, and how it ends.
+
+A signal ends it in order: nothing new is taken, what is under way is answered, and the log is signed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from typing_extensions import override
+
+from calyx.errors import CalyxError, UserError
+from calyx.releases.reading import Release
+from calyx.serving.app import make_app
+from calyx.serving.config import ServeConfig
+from calyx.serving.gateway import Doors, Gateway
+from calyx.serving.log_opening import open_log
+from calyx.serving.served import Served, make_served
+from calyx.serving.swap import Rejected, Releases, floor_of, raise_floor, read_floor
+
+log = logging.getLogger(__name__)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Running:
+    """What one process serves, and whom it tells."""
+
+    cfg: ServeConfig
+    releases: Releases
+    doors: Doors
+    replica: int
+    say: Say  # one line to the operator
+
+    @property
+    def state_dir(self) -> Path:
+        """Where it remembers."""
+        return Path(self.cfg.state_dir)
+
+
+def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
+    """Serve until a signal comes. Raises CalyxError where nothing can be served."""
+    release = running.releases.choose(read_floor(running.state_dir))
+    served = make_served(release, running.cfg)
+    raise_floor(running.state_dir, floor_of(release))
+    with open_log(running.cfg.log, running.state_dir, release.digest, running.replica) as decisions:
+        gateway = Gateway(running.cfg, served, running.doors, decisions)
+        gateway.rejected = tuple(running.releases.refused.values())
+        for rejected in gateway.rejected if running.replica == 1 else ():
+            running.say(_say_refused(rejected, served))
+        watcher = Watcher(gateway, running)
+        config = make_config(running, make_app(gateway, watcher.lifespan))
+        _Server(config, gateway).run(list(sockets))
+
+
+def make_config(running: Running, app: object) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # an ASGI app
+        http="httptools",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=running.cfg.drain_s,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which ends with 0 when a signal has asked it to."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit  # the second one does not wait
+        self.should_exit = self._gateway.is_draining = True
+
+
+class Watcher:
+    """Looks for a newer release, and hands it over to the gateway between two requests."""
+
+    def __init__(self, gateway: Gateway, running: Running) -> None:
+        self._gateway, self._running = gateway, running
+        self._releases = running.releases
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Look for newer releases as long as the app lives."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._running.cfg.poll_s)
+            served = self._gateway.served
+            self._gateway.metrics.note_values(served.version, served.drift)
+            try:
+                await self.look()
+            except (
+                Exception
+            ):  # an unforeseen failure ends no gateway: the release that answers is good
+                log.exception("The folder of releases could not be looked at")
+
+    async def look(self) -> None:
+        """Take over a newer release, or say why not."""
+        newer, rejected = await asyncio.to_thread(self._find)
+        for one in rejected:
+            self._gateway.metrics.refuse()
+            self._running.say(_say_refused(one, self._gateway.served))
+        self._gateway.rejected = tuple(self._releases.refused.values())
+        if newer is None:
+            return
+        self._gateway.take(newer)
+        signed = ", ".join(newer.release.signed_by)
+        self._running.say(
+            f"{newer.release.manifest.title} answers from now on; signed by {signed}."
+        )
+
+    def _find(self) -> tuple[Served | None, list[Rejected]]:
+        """In a thread of its own: read, verify and load, while requests are answered."""
+        served = self._gateway.served
+        try:
+            release, rejected = self._releases.find_newer(floor_of(served.release))
+        except UserError as error:  # the folder itself is gone, for now
+            log.warning("%s", error)
+            return None, []
+        if release is None:
+            return None, rejected
+        try:
+            newer = self._load(release, served)
+            raise_floor(self._running.state_dir, floor_of(release))
+        except CalyxError as error:
+            return None, [*rejected, self._releases.reject(release, str(error))]
+        return newer, rejected
+
+    def _load(self, release: Release, served: Served) -> Served:
+        """A release that may take over. Raises CalyxError."""
+        newer = make_served(release, self._running.cfg)
+        if newer.schema != served.schema and not self._running.cfg.new_schema:
+            raise CalyxError(
+                f"{release.manifest.title} has other columns or classes, which callers must know of first; "
+                "set serve.new_schema=true, or start the gateway again, to serve it."
+            )
+        return newer
+
+
+def _say_refused(rejected: Rejected, served: Served) -> str:
+    title = served.release.manifest.title
+    return f"Refused: {rejected.why} {title} goes on answering."
