@@ -16,7 +16,13 @@ from typing import Self
 from calyx.errors import CalyxError, UserError
 from calyx.files.outputs import show_path
 from calyx.files.plain import inner, write_atomically
-from calyx.serving.log_lines import MOST_LINE_BYTES, NO_LINE, hash_line, list_files, read_line
+from calyx.serving.log_lines import (
+    MOST_LINE_BYTES,
+    NO_LINE,
+    hash_line,
+    list_files,
+    read_line,
+)
 
 PRIVATE_MODE = 0o600
 
@@ -114,5 +120,5 @@ def find_end(folder: Path, replica: int) -> LastLine:
     torn = tail[end + 1 :]
     torn_hash = hashlib.sha256(torn).hexdigest() if torn else ""
     return LastLine(
-        log, number, last.number, hash_line(tail[before + 1 : end]), len(torn), torn_hash
+        begin.log, number, last.number, hash_line(tail[before + 1 : end]), len(torn), torn_hash
     )
