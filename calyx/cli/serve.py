@@ -51,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     cfg = read_settings(options.config, options.words)
     releases = Releases(options.folder, read_signers(options.signers), opener_of(options))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    # The head of the log with each signature: who keeps this output sees later whether the log was cut.
+    logging.getLogger("calyx.serving.decisions").setLevel(logging.INFO)
     state_dir = Path(cfg.state_dir)
     with ExitStack() as stack:
         _take_state(state_dir, stack)
@@ -106,10 +108,10 @@ def _serve(
     cfg: ServeConfig, releases: Releases, sockets: Sequence[socket.socket], replica: int
 ) -> int:
     # Late: a parent of replicas loads neither PyTorch nor threads, and sets where they count first.
-    from calyx.serving.gateway import Nobody
+    from calyx.serving.authorization import open_doors
     from calyx.serving.running import Running, serve
 
-    serve(Running(cfg, releases, Nobody(), replica, say), sockets)
+    serve(Running(cfg, releases, open_doors(cfg), replica, say), sockets)
     return 0
 
 

@@ -14,13 +14,15 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from calyx.serving.access_config import Scope
 from calyx.serving.answers import Told
 from calyx.serving.bodies import JSON, read_body, read_type
+from calyx.serving.caller import Caller
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
-from calyx.serving.decisions import Decision, DecisionLog, NotLogged, Outcome
+from calyx.serving.decisions import Decision, DecisionLog, Outcome
 from calyx.serving.description import POLICY
-from calyx.serving.kept_rows import KeptRows
+from calyx.serving.log_files import NotLogged
 from calyx.serving.metrics import Metrics
 from calyx.serving.refusals import Refused, as_response, refuse_status
 from calyx.serving.served import Served
@@ -32,35 +34,14 @@ from calyx.serving.unusual import find_unusual
 log = logging.getLogger(__name__)
 
 
-class Caller(Protocol):
-    """Whoever calls the gateway, as authorization knows them."""
-
-    @property
-    def name(self) -> str:
-        """Of the key, or the token's subject."""
-
-
 class Doors(Protocol):
-    """Who may ask for what, and how often."""
+    """Who may ask for what, and how often; `calyx.serving.authorization.Doors` are the gateway's own."""
 
-    def authorize(self, request: Request, scope: str) -> Caller:
+    def authorize(self, request: Request, scope: Scope) -> Caller:
         """Who asks. Raises Refused, 401 or 403, and 429 for too many requests."""
 
     def spend(self, caller: Caller, rows: int) -> None:
         """Take rows from a caller's budget of the day. Raises Refused, 429."""
-
-
-class Nobody:
-    """Doors that let nobody in."""
-
-    def authorize(self, request: Request, scope: str) -> Caller:
-        """See `Doors`."""
-        raise Refused(
-            401, "Who asks?", "This gateway lets nobody in; its operator has made no keys."
-        )
-
-    def spend(self, caller: Caller, rows: int) -> None:
-        """See `Doors`."""
 
 
 @dataclass(eq=False)
@@ -69,13 +50,13 @@ class Exchange:
 
     request: Request
     id: str
-    scope: str  # that it needs: predict, model or metrics
+    scope: Scope  # that it needs
     started: float = field(default_factory=time.perf_counter)
     caller: Caller | None = None
     rows: int = 0
     unusual: int = 0
     outcome: Outcome = "refused"
-    kept: str | None = None  # SHA-256 of the sealed rows, in hex
+    kept: str | None = None  # hash of its rows, where they are kept
 
 
 Answer = Callable[[Exchange, Caller, Served], Awaitable[Response]]
@@ -90,11 +71,9 @@ class Gateway:
         served: Served,
         doors: Doors,
         decisions: DecisionLog,
-        kept_rows: KeptRows | None = None,
     ) -> None:
-        """`kept_rows` is where rows of requests are kept; None: nowhere."""
         self.cfg, self.served, self.metrics = cfg, served, Metrics()
-        self._doors, self._decisions, self._kept_rows = doors, decisions, kept_rows
+        self._doors, self._decisions = doors, decisions
         self.rejected: tuple[Rejected, ...] = ()  # releases that are there, and not served
         self.is_draining = False
         self.metrics.take(served.version)
@@ -106,7 +85,7 @@ class Gateway:
         self.served = served
         self.metrics.take(served.version)
 
-    async def exchange(self, request: Request, scope: str, answer: Answer) -> Response:
+    async def exchange(self, request: Request, scope: Scope, answer: Answer) -> Response:
         """Answer one request or refuse it, and write that down."""
         now = Exchange(request, request.scope["calyx.id"], scope)
         served = self.served
@@ -169,10 +148,9 @@ class Gateway:
         now.unusual = sum(map(bool, unusual))
         served.drift.add(cells)
         self.metrics.count_rows(len(rows), now.unusual)
-        if self._kept_rows is not None:
-            now.kept = self._kept_rows.keep(now.id, body)
-        told = Told(served.named, unusual, *served.cover(outputs))
+        now.kept = self._decisions.keep_rows(now.id, body)
         now.outcome = "answered"
+        told = Told(served.named, unusual)
         return Response(served.answers.write(outputs, told), media_type="application/json")
 
     def _judge(self, now: Exchange, verdict: Verdict) -> None:
@@ -223,6 +201,5 @@ class Gateway:
 
 def _refuse_unlogged(now: Exchange, error: NotLogged) -> Response:
     log.error("%s", error)
-    now.outcome = "failed"
     detail = "The decision cannot be logged, and without that nothing is answered."
     return as_response(Refused(503, "Not logged", detail, retry_after_s=10), now.id)

@@ -13,12 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from calyx.errors import UserError
+from calyx.errors import CalyxError, UserError
 from calyx.files.outputs import show_path
 from calyx.files.plain import inner, write_atomically
 from calyx.serving.log_lines import MOST_LINE_BYTES, NO_LINE, hash_line, list_files, read_line
 
 PRIVATE_MODE = 0o600
+
+
+class NotLogged(CalyxError):
+    """What must be written before an answer could not be, so that the answer is a 503."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ class Releases:
         return None, rejected
 
     def _read(self, folder: Path, floor: Floor | None) -> Release:
+        """A release as its signers signed it, and not below `floor`. Raises CalyxError."""
         return read_release(folder, self.signers, floor.version if floor else 1, self.opener)
 
     def _read_manifests(self, names: set[str]) -> tuple[dict[str, Manifest], list[Rejected]]:

@@ -18,6 +18,7 @@ from calyx.errors import UserError
 from calyx.releases.manifest import Unverified
 from calyx.releases.reading import read_release
 from calyx.releases.sealing import CHUNK_BYTES, Opener, SealTo, read_opener, sealed_bytes
+from calyx.serving.swap import Releases
 from calyx.trust.recipients import Recipient, make_recipient, read_passphrase, read_recipient
 
 PRIVATE = {name: X25519PrivateKey.generate() for name in ("ward", "lab", "stranger")}
@@ -56,6 +57,12 @@ def test_each_recipient_reads_what_was_signed_and_nobody_else(made):
         assert release.signed_by == ("anna", "bela")
     assert "none of the keys" in refused(made, Opener((RAW["stranger"],)))
     assert "--decrypt-with FILE" in refused(made, None)
+
+
+def test_a_gateway_chooses_what_it_can_open(made):
+    assert Releases(made.parent, SIGNERS, WARD).choose(None).digest
+    with pytest.raises(Unverified, match="--decrypt-with"):
+        Releases(made.parent, SIGNERS).choose(None)
 
 
 def test_nothing_but_the_manifest_and_its_signatures_is_readable(made):

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from calyx.errors import UserError
 from calyx.secagg.keys import identity_of
-from calyx.serving.decisions import Decision, DecisionLog, NotLogged
+from calyx.serving.decisions import Decision, DecisionLog
 from calyx.serving.log_check import Chain, check_chain
 from calyx.serving.log_config import LogConfig
+from calyx.serving.log_files import NotLogged
 from calyx.serving.log_lines import list_files
 
 KEY = bytes(range(32))
