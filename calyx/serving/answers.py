@@ -76,27 +76,24 @@ class Answers:
             for one in told.unusual
         ]
         if self._coverage is not None:
-            sets = self._sets(self._coverage, outputs, finite)
-            beside = [b + one for b, one in zip(beside, sets, strict=True)]
+            name, sets = self._cover(self._coverage, outputs)
+            beside = [
+                f'{b},"{name}":{to_json(one if is_told else None).decode()}'
+                for b, one, is_told in zip(beside, sets, finite, strict=True)
+            ]
         text = "},{".join([row + b for row, b in zip(rows, beside, strict=True)])
         release = to_json(told.release).decode()
         return f'{{"release":{release},"predictions":[{{{text}}}]}}'.encode()
 
-    def _sets(self, coverage: Coverage, outputs: Values, finite: list[bool]) -> list[str]:
-        """The set of each row, or its interval."""
+    def _cover(self, coverage: Coverage, outputs: Values) -> tuple[str, Sequence[object]]:
+        """What a prediction set is called in an answer, and that of each row."""
         if coverage.is_of_classes:
-            sets: list[object] = [*coverage.sets(outputs)]
-        else:
-            # Outwards, so that an interval stays as wide as it is promised. NumPy lets NaN pass.
-            step = 10.0**-self._decimals
-            ends = np.array(coverage.intervals(outputs)).reshape(-1, 2) / step
-            outer = np.stack([np.floor(ends[:, 0]), np.ceil(ends[:, 1])], axis=1) * step
-            sets = [[round(end, self._decimals) for end in row] for row in outer.tolist()]
-        name = "set" if coverage.is_of_classes else "interval"
-        return [
-            f',"{name}":{to_json(one if is_told else None).decode()}'
-            for one, is_told in zip(sets, finite, strict=True)
-        ]
+            return "set", coverage.sets(outputs)
+        # Outwards, so that an interval stays as wide as it is promised. NumPy lets NaN pass.
+        step = 10.0**-self._decimals
+        ends = np.array(coverage.intervals(outputs)).reshape(-1, 2) / step
+        outer = np.stack([np.floor(ends[:, 0]), np.ceil(ends[:, 1])], axis=1) * step
+        return "interval", [[round(end, self._decimals) for end in row] for row in outer.tolist()]
 
     def _numbers(self, outputs: Values) -> list[str]:
         """What is told of each row's outputs. A rounded number's shortest text has no digit more."""
