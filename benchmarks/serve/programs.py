@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.engine.programs import Failed, start, started
 from benchmarks.environments import make_environment, own_places
 from benchmarks.fleet import wait_for
+from calyx.machine.ports import why_taken
 
 LIMIT_S = 900
 START_S = 90
@@ -87,7 +88,7 @@ def make_peer(peer: Peer, folder: Path) -> Path:
 def serving(command: Sequence[str], port: int, more: Mapping[str, str]) -> Iterator[None]:
     """A server while it runs, from the moment on that its port takes connections."""
     with started(command, {**environment(), **more}):
-        wait_for("127.0.0.1", port, START_S)
+        wait_for(lambda: why_taken("127.0.0.1", port) is not None, START_S)
         yield
 
 

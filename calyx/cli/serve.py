@@ -7,13 +7,18 @@ import logging
 import os
 import socket
 import time
+from argparse import Action, ArgumentParser
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NoReturn
+
+from typing_extensions import override
 
 from calyx.cli.arguments import Parser
 from calyx.cli.isolated import say_left_aside
+from calyx.cli.release.opening import add_opener, opener_of
 from calyx.errors import UserError, for_terminal
 from calyx.files.outputs import show_path
 from calyx.files.plain import lock_file
@@ -33,12 +38,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--signers", type=Path, required=True, help="who must have signed: calyx keys signers"
     )
+    add_opener(parser)
     parser.add_argument("--config", type=Path, help="a YAML file with the section serve")
+    parser.add_argument(
+        "--packages",
+        action=ListPackages,
+        nargs=0,
+        help="what a serving environment needs, as `pip install -r` reads it, and nothing else",
+    )
     parser.add_argument("words", nargs="*", metavar="serve.KEY=VALUE", help="docs/serve.md")
     options = parser.parse_intermixed_args(arguments)
     cfg = read_settings(options.config, options.words)
-    releases = Releases(options.folder, read_signers(options.signers))
+    releases = Releases(options.folder, read_signers(options.signers), opener_of(options))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    # The head of the log with each signature: who keeps this output sees later whether the log was cut.
+    logging.getLogger("calyx.serving.decisions").setLevel(logging.INFO)
     state_dir = Path(cfg.state_dir)
     with ExitStack() as stack:
         _take_state(state_dir, stack)
@@ -59,6 +73,19 @@ def main(arguments: Sequence[str]) -> int:
             say,
             state_dir / _METRICS,
         ).keep()
+
+
+class ListPackages(Action):
+    """Prints the packages of an environment that serves, at the versions that are installed here."""
+
+    @override
+    def __call__(self, parser: ArgumentParser, *arguments: Any) -> NoReturn:
+        from calyx.releases.packages import list_needed  # late: it is needed for no request
+
+        for package in list_needed():
+            if package.version is not None:
+                print(f"{package.name}=={package.version}")
+        parser.exit()
 
 
 def _take_state(state_dir: Path, stack: ExitStack) -> None:

@@ -16,7 +16,7 @@ from calyx.serving.log_check import Chain, check_chain
 from calyx.serving.log_lines import list_files, parse_name
 from calyx.serving.log_reading import ChainReader
 from calyx.trust.key_files import read_public_of
-from calyx.trust.sealing import read_reader_key
+from calyx.trust.recipients import read_private
 from calyx.words.sentences import say_count
 
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         _print(chains)
     _refuse_damaged(chains, lost)
     if options.request is not None:
-        _show_rows(options.log, options.request, read_reader_key(options.rows, "rows"))
+        _show_rows(options.log, options.request, read_private(options.rows))
     return 0
 
 
@@ -74,7 +74,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--rows", type=Path, metavar="FILE.key", help="the private key of `calyx keys rows`"
+        "--rows", type=Path, metavar="FILE.key", help="the private key that they were kept for"
     )
     parser.add_argument("--request", metavar="ID", help="with --rows: whose kept rows are shown")
     return parser

@@ -4,14 +4,15 @@ Everything on it is read from the card, whose names and texts are a stranger's: 
 and what is cut is said.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from calyx.config.section import canonical_json
 from calyx.findings.finding import Severity
-from calyx.pages.card_columns import columns_of, count_columns
+from calyx.pages.card_columns import columns_of, count_columns, target_of
 from calyx.pages.card_figures import FigureLine, head_figures, lines_of, score_of
+from calyx.pages.card_sets import OF, set_lines
 from calyx.pages.class_figures import confusion_figure
 from calyx.pages.classes import count_classes
 from calyx.pages.figures import Figure
@@ -77,7 +78,8 @@ def _render(card: Card, most_columns: int, most_config: int) -> bytes:
         light=[one for one in findings if one.severity == "info"][:MOST_FINDINGS],
         num_findings=len(findings),
         found=_count_findings(card),
-        lacking=[(_NAMES.get(name, name), why) for name, why in sorted(card.absent.items())],
+        lacking=_lacking(card),
+        target=target_of(card),
         config=config[:most_config],
         is_config_cut=len(config) > most_config or not most_config,
         packages=list(card.lock.packages.items())[:MOST_PACKAGES],
@@ -101,22 +103,33 @@ def _confusion(card: Card) -> Figure | None:
     if card.confusion is None:
         return None
     known = count_classes(card.schema.classes, card.confusion)
-    return None if known is None else confusion_figure(known)
+    if known is None:
+        return None
+    figure = confusion_figure(known)
+    is_other = (card.test.score or "").startswith("personal_")
+    return replace(figure, note=f"{figure.note} Of the common model.") if is_other else figure
 
 
 def _groups(card: Card) -> list[Group]:
-    groups = [
-        Group("On test rows", card.test.of, lines_of(card.test)),
-        Group("On validation rows", card.validation.of, lines_of(card.validation)),
-        Group("Beside other models", card.compared.of, lines_of(card.compared)),
+    titled = [
+        ("On test rows", card.test),
+        ("On validation rows", card.validation),
+        ("Beside other models", card.compared),
     ]
     if card.ensemble is not None:
-        of = card.ensemble.figures
-        groups.append(Group(f"As a combination ({card.ensemble.combine})", of.of, lines_of(of)))
+        titled.append((f"As a combination ({card.ensemble.combine})", card.ensemble.figures))
     if card.robust is not None:
-        of = card.robust.figures
-        groups.append(Group(f"Against {card.robust.attack}", of.of, lines_of(of)))
-    return [group for group in groups if group.lines]
+        titled.append((f"Against {card.robust.attack}", card.robust.figures))
+    metric = card.task.metric
+    groups = [Group(title, of.of, lines_of(of, metric)) for title, of in titled if of.figures]
+    sets = Group("As prediction sets", OF, set_lines(card))
+    return [*groups, sets] if sets.lines else groups
+
+
+def _lacking(card: Card) -> list[tuple[str, str]]:
+    """What a release might hold and this one does not, each with the reason."""
+    never = {"confusion"} if card.schema.target is not None else set()  # without classes
+    return [(_NAMES[name], why) for name, why in sorted(card.absent.items()) if name not in never]
 
 
 def _count_findings(card: Card) -> str:

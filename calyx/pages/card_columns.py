@@ -56,6 +56,17 @@ def columns_of(card: Card, most: int) -> list[Column]:
     return columns
 
 
+def target_of(card: Card) -> Column | None:
+    """The line of what a regression estimates."""
+    target = card.schema.target
+    if target is None:
+        return None
+    columns = card.baseline.columns if card.baseline else ()
+    seen = next((one for one in columns if one.role == "target"), None)
+    counts = list(seen.counts) if seen else []
+    return Column(target.name, "target", "", _values(target), "", _seen(seen), bars(counts))
+
+
 def _column(column: ColumnPart, seen: ColumnBaseline | None) -> Column:
     notes = []
     if column.may_be_missing:

@@ -61,9 +61,8 @@ class FigureLine:
     why: str
 
 
-def lines_of(part: FiguresPart) -> list[FigureLine]:
-    """All figures of a part, in its order."""
-    metric = "r2" if any(name.endswith("r2") for name in part.figures) else "accuracy"
+def lines_of(part: FiguresPart, metric: str) -> list[FigureLine]:
+    """All figures of a part, in its order; its scores are of this metric."""
     return [
         FigureLine(word_of(name), _value(name, value, metric), part.absent.get(name, ""))
         for name, value in part.figures.items()
@@ -92,7 +91,7 @@ def _value(name: str, value: float | None, metric: str) -> str:
 
 def score_of(card: Card) -> KeyFigure:
     """The figure by which models of the task are compared, on test rows."""
-    name = f"test_{card.task.metric}"
+    name = card.test.score or f"test_{card.task.metric}"
     value = card.test.figures.get(name)
     why = "" if value is not None else card.test.absent.get(name, "the run does not tell it")
     return KeyFigure(f"{word_of(name)} on test rows", score_text(value, card.task.metric), why)

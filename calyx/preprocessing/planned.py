@@ -27,8 +27,8 @@ class Plan:
         self.fitted = fitted
         schema, cfg = fitted.schema, fitted.cfg
         self.num_inputs = len(feature_names(schema, cfg))
-        scaled, hot, ranked, marks, flags = [], [], [], [], []
-        codes: list[tuple[int, float]] = []
+        scaled, ranked, marks, flags = (list[tuple[int, int]]() for _ in range(4))
+        hot, codes = list[tuple[int, int, float]](), list[tuple[int, float]]()
         at = 0
         for i, column in enumerate(schema.columns):
             codes += [(i, code) for code in column.missing_codes]

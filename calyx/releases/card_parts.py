@@ -142,10 +142,13 @@ class FiguresPart:
     figures: dict[str, Finite | None]  # accuracy, loss, client_mean, calibration_error …
     absent: Reasons
     rows: RowsPart | None  # None where it is not told
+    score: str | None = None  # the one by which the model is compared, as far as it is among them
 
     def __post_init__(self) -> None:
         """Raise ValueError where a figure is null without a reason, or has both."""
         check_absent(dict(self.figures), self.absent)
+        if self.score is not None and self.score not in self.figures:
+            raise ValueError(f"the score {self.score} is not among the figures")
 
 
 @config

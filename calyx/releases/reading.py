@@ -150,6 +150,8 @@ def _read(
     head: Head, manifest: Manifest, signed: SignedBy, opener: Opener | None, *, any_code: bool
 ) -> Release:
     """Every file, once. Raises Unverified."""
+    if (total := sum(entry.bytes for entry in manifest.files.values())) > MOST_TENSOR_BYTES:
+        raise Unverified(f"Its files have {total:,} bytes, more than a release may have.")
     sealed = _open_sealed(head, manifest, opener)
     files = {
         name: _read_listed(head, name, entry, sealed) for name, entry in manifest.files.items()
@@ -176,8 +178,6 @@ def _open_sealed(head: Head, manifest: Manifest, opener: Opener | None) -> Seale
 
 def _read_listed(head: Head, name: str, entry: Entry, sealed: Sealed | None) -> bytes:
     """A file of the manifest, as it was signed. Raises Unverified."""
-    if entry.bytes > MOST_TENSOR_BYTES:
-        raise Unverified(f"{name} has {entry.bytes:,} bytes, more than a release may have.")
     if sealed is None:
         data = _read_file(head.folder, name, entry.bytes)
     else:

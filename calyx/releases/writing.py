@@ -147,7 +147,7 @@ def write_signatures(folder: Path, data: bytes) -> None:
 
     What is not whole yet lies beside the release, in which nothing is that was not signed.
     """
-    part = _part(folder.absolute().parent)
+    part = _part(folder.resolve().parent)
     with _unless_full(folder):
         try:
             with name_in_errors(folder / SIGNATURES):
@@ -162,7 +162,7 @@ def write_signatures(folder: Path, data: bytes) -> None:
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Hold the folder that a release lies in, so that no other signer or releaser writes there."""
-    with _locked(folder.absolute().parent):
+    with _locked(folder.resolve().parent):
         yield
 
 

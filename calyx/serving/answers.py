@@ -5,7 +5,6 @@ Few digits are no nuisance but a policy: each is one that a stolen copy of the m
 Shapes: N rows, K outputs.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic_core import to_json
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
 from calyx.serving.config import Answer
+from calyx.serving.coverage import Coverage
 
 Values = NDArray[np.float64]
 Columns = Sequence[tuple[str, ...]]
@@ -28,8 +28,6 @@ class Told:
 
     release: dict[str, str | int]  # which release has answered: name, version, digest
     unusual: Columns  # of each row, the columns far from what the training saw
-    sets: Columns | None = None  # of each row, the classes of its prediction set
-    intervals: Sequence[tuple[float, float]] | None = None  # of each row, lowest and highest value
 
 
 class Answers:
@@ -39,8 +37,10 @@ class Answers:
     write these takes three times as long.
     """
 
-    def __init__(self, schema: Schema, answer: Answer, digits: int) -> None:
-        """Raise ConfigError for a policy that tells nothing of this schema."""
+    def __init__(
+        self, schema: Schema, answer: Answer, digits: int, coverage: Coverage | None = None
+    ) -> None:
+        """`coverage` adds sets or intervals. Raises ConfigError for a policy that is for other schemas."""
         target = schema.target
         if target is not None and answer != "label_and_probabilities":
             raise ConfigError(
@@ -48,6 +48,7 @@ class Answers:
                 "leave serve.answer at label_and_probabilities, which tells the number."
             )
         self._decimals, self._tells_numbers = digits, answer != "label"
+        self._coverage = coverage
         if target is not None:  # as many digits of a typical distance from the center
             self._decimals = digits - 1 - math.floor(math.log10(target.scale))
             self._templates, self._empty = ['"value":%r'], '"value":null'
@@ -68,27 +69,31 @@ class Answers:
         A row of which the model gives no finite number has null in place of each figure.
         """
         rows = self._numbers(outputs)
-        finite = np.isfinite(outputs).all(axis=1)
-        for i in np.flatnonzero(~finite).tolist():
-            rows[i] = self._empty
+        finite = [all(row) for row in np.isfinite(outputs).tolist()]
+        rows = [row if is_told else self._empty for row, is_told in zip(rows, finite, strict=True)]
         beside = [
             f',"unusual":{to_json(one).decode()}' if one else ',"unusual":[]'
             for one in told.unusual
         ]
-        if told.sets is not None:
+        if self._coverage is not None:
+            name, sets = self._cover(self._coverage, outputs)
             beside = [
-                f'{b},"set":{to_json(one).decode()}'
-                for b, one in zip(beside, told.sets, strict=True)
-            ]
-        if told.intervals is not None:
-            ends = np.round(np.array(told.intervals), self._decimals).tolist()
-            beside = [
-                f'{b},"interval":{json.dumps(one) if is_told else "null"}'
-                for b, one, is_told in zip(beside, ends, finite.tolist(), strict=True)
+                f'{b},"{name}":{to_json(one if is_told else None).decode()}'
+                for b, one, is_told in zip(beside, sets, finite, strict=True)
             ]
         text = "},{".join([row + b for row, b in zip(rows, beside, strict=True)])
         release = to_json(told.release).decode()
         return f'{{"release":{release},"predictions":[{{{text}}}]}}'.encode()
+
+    def _cover(self, coverage: Coverage, outputs: Values) -> tuple[str, Sequence[object]]:
+        """What a prediction set is called in an answer, and that of each row."""
+        if coverage.is_of_classes:
+            return "set", coverage.sets(outputs)
+        # Outwards, so that an interval stays as wide as it is promised. NumPy lets NaN pass.
+        step = 10.0**-self._decimals
+        ends = np.array(coverage.intervals(outputs)).reshape(-1, 2) / step
+        outer = np.stack([np.floor(ends[:, 0]), np.ceil(ends[:, 1])], axis=1) * step
+        return "interval", [[round(end, self._decimals) for end in row] for row in outer.tolist()]
 
     def _numbers(self, outputs: Values) -> list[str]:
         """What is told of each row's outputs. A rounded number's shortest text has no digit more."""

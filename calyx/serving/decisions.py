@@ -18,12 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from calyx.errors import CalyxError, UserError, printable
+from calyx.errors import UserError, printable
 from calyx.files.outputs import show_path
 from calyx.files.plain import lock_file
 from calyx.secagg.keys import Identity
+from calyx.serving.kept_rows import KeptRows
 from calyx.serving.log_config import LogConfig
-from calyx.serving.log_files import LastLine, LogFile, find_end
+from calyx.serving.log_files import LastLine, LogFile, NotLogged, find_end
 from calyx.serving.log_lines import (
     BIGGEST,
     MOST_LINE_BYTES,
@@ -41,10 +42,6 @@ log = logging.getLogger(__name__)
 Outcome = Literal["answered", "refused", "slowed", "stopped", "failed"]
 MOST_TEXT = 200  # characters of a name in a line
 _TICK_S = 1.0  # between two looks at what must be synced or signed
-
-
-class NotLogged(CalyxError):
-    """A line could not be kept, so that the request must not be answered (503)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +96,23 @@ class DecisionLog:
     """
 
     def __init__(
-        self, folder: Path, key: bytes, release: str, config: LogConfig, *, replica: int = 1
+        self,
+        folder: Path,
+        key: bytes,
+        release: str,
+        config: LogConfig,
+        *,
+        replica: int = 1,
+        rows: KeptRows | None = None,
     ) -> None:
         """Go on where the replica's last file ended, in a new file, with a signature at once.
 
-        `key` is an Ed25519 private key, 32 bytes; `release` the SHA-256 of a manifest, in hex. Raises
-        UserError where the folder cannot be written, another gateway writes to it, or its last line is
-        damaged.
+        `key` is an Ed25519 private key, 32 bytes; `release` the SHA-256 of a manifest, in hex; `rows` is
+        where rows are kept, None where they are not, and is closed with the log. Raises UserError where the
+        folder cannot be written, another gateway writes to it, or its last line is damaged.
         """
         self._folder, self._config, self._replica = folder, config, replica
+        self._rows = rows
         self._identity, self._release = Identity(key), release
         self._lock = threading.Lock()
         self._held = ExitStack()
@@ -173,6 +178,13 @@ class DecisionLog:
                     f"({error.strerror}), and nothing is answered without it; make room."
                 ) from None
 
+    def keep_rows(self, request: str, rows: bytes) -> str | None:
+        """Keep what a request sent, where that is asked for; the SHA-256 (hex) for its decision's `kept`.
+
+        Raises NotLogged where there is no room.
+        """
+        return None if self._rows is None else self._rows.keep(request, rows)
+
     def take_release(self, release: str) -> None:
         """From now on files begin with this release, whose manifest has the SHA-256 `release` (hex)."""
         with self._lock:
@@ -195,6 +207,8 @@ class DecisionLog:
         if self._file is not None:
             self._file.close()
             self._file = None
+        if self._rows is not None:
+            self._rows.close()
         self._held.close()
 
     def _begin(self, end: LastLine) -> None:

@@ -141,11 +141,15 @@ def _predictions(schema: Schema, cfg: ServeConfig) -> Tree:
         shares = _object(dict.fromkeys(schema.classes, share))
         answer["probabilities"] = {"anyOf": [shares, {"type": "null"}]}
     names = {"type": "array", "items": {"type": "string"}}
-    ends = {"type": ["array", "null"], "items": {"type": "number"}}
-    answer |= {"unusual": names, "set": names, "interval": ends}
+    answer["unusual"] = names
+    if cfg.coverage is not None and schema.target is None:
+        answer["set"] = names | {"type": ["array", "null"]}
+    elif cfg.coverage is not None:
+        ends = {"type": "number"}
+        answer["interval"] = {"type": ["array", "null"], "prefixItems": [ends, ends]}
     release = {"name": {"type": "string"}, "version": {"type": "integer"}}
     release["digest"] = {"type": "string"}
-    rows = {"type": "array", "items": _object(answer, ("set", "interval"))}
+    rows = {"type": "array", "items": _object(answer)}
     return _object({"release": _object(release), "predictions": rows})
 
 

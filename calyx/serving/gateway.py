@@ -18,8 +18,9 @@ from calyx.serving.answers import Told
 from calyx.serving.bodies import JSON, read_body, read_type
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
-from calyx.serving.decisions import Decision, DecisionLog, NotLogged, Outcome
-from calyx.serving.kept_rows import KeptRows
+from calyx.serving.decisions import Decision, DecisionLog, Outcome
+from calyx.serving.description import POLICY
+from calyx.serving.log_files import NotLogged
 from calyx.serving.metrics import Metrics
 from calyx.serving.refusals import Refused, as_response, refuse_status
 from calyx.serving.served import Served
@@ -74,7 +75,7 @@ class Exchange:
     rows: int = 0
     unusual: int = 0
     outcome: Outcome = "refused"
-    kept: str | None = None  # SHA-256 of the sealed rows, in hex
+    kept: str | None = None  # hash of its rows, where they are kept
 
 
 Answer = Callable[[Exchange, Caller, Served], Awaitable[Response]]
@@ -89,11 +90,9 @@ class Gateway:
         served: Served,
         doors: Doors,
         decisions: DecisionLog,
-        kept_rows: KeptRows | None = None,
     ) -> None:
-        """`kept_rows` is where rows of requests are kept; None: nowhere."""
         self.cfg, self.served, self.metrics = cfg, served, Metrics()
-        self._doors, self._decisions, self._kept_rows = doors, decisions, kept_rows
+        self._doors, self._decisions = doors, decisions
         self.rejected: tuple[Rejected, ...] = ()  # releases that are there, and not served
         self.is_draining = False
         self.metrics.take(served.version)
@@ -168,10 +167,9 @@ class Gateway:
         now.unusual = sum(map(bool, unusual))
         served.drift.add(cells)
         self.metrics.count_rows(len(rows), now.unusual)
-        if self._kept_rows is not None:
-            now.kept = self._kept_rows.keep(now.id, body)
-        told = Told(served.named, unusual, *served.cover(outputs))
+        now.kept = self._decisions.keep_rows(now.id, body)
         now.outcome = "answered"
+        told = Told(served.named, unusual)
         return Response(served.answers.write(outputs, told), media_type="application/json")
 
     def _judge(self, now: Exchange, verdict: Verdict) -> None:
@@ -199,6 +197,17 @@ class Gateway:
         self.metrics.note_values(served.version, served.drift)
         return Response(self.metrics.write(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    async def tell_openapi(self, now: Exchange, caller: Caller, served: Served) -> Response:
+        """The description for programs."""
+        now.outcome = "answered"
+        return Response(served.description.openapi, media_type="application/json")
+
+    async def tell_docs(self, now: Exchange, caller: Caller, served: Served) -> Response:
+        """The description for people."""
+        now.outcome = "answered"
+        headers = {"content-security-policy": POLICY}
+        return Response(served.description.page, media_type="text/html", headers=headers)
+
     def tell_ready(self) -> dict[str, object]:
         """Whether it answers, by which release, and which folders it has refused."""
         manifest = self.served.release.manifest
@@ -211,6 +220,5 @@ class Gateway:
 
 def _refuse_unlogged(now: Exchange, error: NotLogged) -> Response:
     log.error("%s", error)
-    now.outcome = "failed"
     detail = "The decision cannot be logged, and without that nothing is answered."
     return as_response(Refused(503, "Not logged", detail, retry_after_s=10), now.id)

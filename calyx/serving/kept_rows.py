@@ -19,9 +19,8 @@ from pathlib import Path
 from calyx.files.outputs import show_path
 from calyx.files.plain import inner, strict_json
 from calyx.secagg.encoding import enc
-from calyx.serving.decisions import NotLogged
 from calyx.serving.log_config import LogConfig
-from calyx.serving.log_files import LogFile
+from calyx.serving.log_files import LogFile, NotLogged
 from calyx.trust.sealing import Sealer, unseal
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ class LogConfig:
     # Bytes after which another file begins, as it does with every day of UTC.
     file_bytes: Annotated[int, Field(ge=2**17, le=2**32)] = 2**26
     keep_rows: bool = False  # whether the rows of requests are kept, encrypted for `rows_key`
-    rows_key: str | None = None  # public file of who may read them: `calyx keys rows NAME`
+    rows_key: str | None = None  # public file of who may read them: `calyx keys recipient NAME`
     rows_days: Annotated[int, Field(ge=1, le=3650)] = 30  # for which kept rows stay
     rows_bytes: Annotated[int, Field(ge=2**20, le=2**50)] = 2**30  # of all; the oldest go first
 
@@ -26,5 +26,5 @@ class LogConfig:
         if self.keep_rows and self.rows_key is None:
             raise ValueError(
                 "keep_rows=true needs rows_key=FILE.pub, for whom rows are encrypted; make one with `calyx "
-                "keys rows NAME` where they may be read, which is not on the gateway's machine"
+                "keys recipient NAME` where they may be read, which is not on the gateway's machine"
             )

@@ -9,7 +9,7 @@ from calyx.serving.decisions import DecisionLog
 from calyx.serving.kept_rows import KeptRows
 from calyx.serving.log_config import LogConfig
 from calyx.trust.key_files import make_key, read_own
-from calyx.trust.sealing import read_reader
+from calyx.trust.recipients import read_recipient
 
 OWN_KEY = "log"  # name of the key that a gateway makes itself
 
@@ -20,15 +20,10 @@ def open_log(config: LogConfig, state_dir: Path, release: str, replica: int = 1)
     `release` is the SHA-256 of the manifest of the release that answers, in hex. Raises UserError.
     """
     folder, key = _folder_of(config, state_dir), _read_key(config, state_dir)
-    return DecisionLog(folder, key, release, config, replica=replica)
-
-
-def open_rows(config: LogConfig, state_dir: Path, replica: int = 1) -> KeptRows | None:
-    """Where one replica keeps rows, beside the log's files; None unless keep_rows=true. Raises UserError."""
-    if not config.keep_rows or config.rows_key is None:
-        return None
-    public = read_reader(Path(config.rows_key), "rows")
-    return KeptRows(_folder_of(config, state_dir), public, config, replica)
+    rows = None
+    if config.keep_rows and config.rows_key is not None:
+        rows = KeptRows(folder, read_recipient(Path(config.rows_key)).key, config, replica)
+    return DecisionLog(folder, key, release, config, replica=replica, rows=rows)
 
 
 def _folder_of(config: LogConfig, state_dir: Path) -> Path:

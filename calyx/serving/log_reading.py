@@ -1,6 +1,7 @@
 """The lines of a log's files one after another, however long they are. It judges nothing."""
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from calyx.files.plain import inner
 from calyx.serving.log_lines import MOST_LINE_BYTES, Line, read_line
+
+_MOMENT_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,12 @@ class ChainReader:
     def _read(self, number: int, name: str, file: BufferedReader) -> Iterator[Seen]:
         place, before = 0, self.torn
         while True:
+            start = file.tell()
             data, digest, size, is_whole = _take_line(file)
+            if size and not is_whole:  # a line that is being written looks so for a moment
+                time.sleep(_MOMENT_S)
+                file.seek(start)
+                data, digest, size, is_whole = _take_line(file)
             if not is_whole and place:
                 self.torn = Torn(size, digest if size else "")
                 return

@@ -21,7 +21,7 @@ from calyx.releases.reading import Release
 from calyx.serving.app import make_app
 from calyx.serving.config import ServeConfig
 from calyx.serving.gateway import Doors, Gateway
-from calyx.serving.log_opening import open_log, open_rows
+from calyx.serving.log_opening import open_log
 from calyx.serving.served import Served, make_served
 from calyx.serving.swap import Rejected, Releases, floor_of, raise_floor, read_floor
 
@@ -51,16 +51,13 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
     served = make_served(release, running.cfg)
     raise_floor(running.state_dir, floor_of(release))
     with open_log(running.cfg.log, running.state_dir, release.digest, running.replica) as decisions:
-        kept = open_rows(running.cfg.log, running.state_dir, running.replica)
-        gateway = Gateway(running.cfg, served, running.doors, decisions, kept)
+        gateway = Gateway(running.cfg, served, running.doors, decisions)
         gateway.rejected = tuple(running.releases.refused.values())
         for rejected in gateway.rejected if running.replica == 1 else ():
             running.say(_say_refused(rejected, served))
         watcher = Watcher(gateway, running)
         config = make_config(running, make_app(gateway, watcher.lifespan))
         _Server(config, gateway).run(list(sockets))
-        if kept is not None:
-            kept.close()
 
 
 def make_config(running: Running, app: object) -> uvicorn.Config:

@@ -11,7 +11,7 @@ from calyx.releases.reading import Release
 from calyx.seeding import rng
 from calyx.serving.answers import Answers
 from calyx.serving.config import ServeConfig
-from calyx.serving.coverage import Coverage, Interval, Values
+from calyx.serving.coverage import Coverage
 from calyx.serving.description import Description, describe
 from calyx.serving.drift_counts import DriftCounts
 from calyx.serving.holds import Holds
@@ -35,7 +35,6 @@ class Served:
     detector: Detector
     drift: DriftCounts
     description: Description
-    coverage: Coverage | None  # None: no prediction sets are asked for
 
     @property
     def version(self) -> int:
@@ -47,14 +46,6 @@ class Served:
         """Columns and classes."""
         return self.predictor.schema
 
-    def cover(self, outputs: Values) -> tuple[list[tuple[str, ...]] | None, list[Interval] | None]:
-        """The sets of outputs [N, K] of a classifier, or the intervals of a regression's; None of others."""
-        if self.coverage is None:
-            return None, None
-        if self.coverage.is_of_classes:
-            return self.coverage.sets(outputs), None
-        return None, self.coverage.intervals(outputs)
-
     @cached_property
     def named(self) -> dict[str, str | int]:
         """How an answer names the release."""
@@ -65,7 +56,7 @@ class Served:
 def make_served(release: Release, cfg: ServeConfig) -> Served:
     """Load a release's model and prepare to answer by it, and answer once, so that nobody waits for it.
 
-    Raises CalyxError where the model does not load here, or `cfg` tells nothing of its schema; and
+    Raises CalyxError where the model does not load here, or `cfg` asks for what it cannot give; and
     UserError where serve.state_dir cannot be written.
     """
     predictor = load_predictor(release)
@@ -78,14 +69,14 @@ def make_served(release: Release, cfg: ServeConfig) -> Served:
         ) from None
     reference = draw_reference(schema, population, predictor.prepare)
     predictor.predict(draw_rows(schema, population, rng(0, "serving-warm-up"), 1))
+    coverage = None if cfg.coverage is None else Coverage(release.card, schema, cfg.coverage)
     return Served(
         release=release,
         predictor=predictor,
         reader=RowReader(schema, cfg.batch_rows),
-        answers=Answers(schema, cfg.answer, cfg.digits),
+        answers=Answers(schema, cfg.answer, cfg.digits, coverage),
         population=population,
         detector=Detector(cfg.detector, population, reference, Holds(Path(cfg.state_dir) / HOLDS)),
         drift=DriftCounts(population),
         description=describe(release, schema, cfg),
-        coverage=None if cfg.coverage is None else Coverage(release.card, schema, cfg.coverage),
     )

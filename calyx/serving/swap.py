@@ -18,6 +18,7 @@ from calyx.files.plain import lock_file, write_json
 from calyx.releases.chain import is_release, list_folders
 from calyx.releases.manifest import Manifest, Unverified, read_manifest
 from calyx.releases.reading import Release, read_head, read_release
+from calyx.releases.sealing import Opener
 from calyx.releases.signers import Signers
 
 FLOOR = "highest.json"
@@ -73,6 +74,7 @@ class Releases:
 
     folder: Path
     signers: Signers
+    opener: Opener | None = None  # of releases that are kept encrypted
     refused: dict[str, Rejected] = field(default_factory=dict)  # by name, as long as the files stay
     _marks: dict[str, Marks] = field(default_factory=dict)  # of each folder when it was looked at
 
@@ -84,7 +86,7 @@ class Releases:
     def choose(self, floor: Floor | None) -> Release:
         """The newest release that verifies. Raises CalyxError, with what is wrong with the newest one."""
         if self.is_single:
-            release = read_release(self.folder, self.signers, floor.version if floor else 1)
+            release = self._read(self.folder, floor)
             _check_floor(release, floor, {})
             return release
         newest, rejected = self._look(floor)
@@ -130,15 +132,17 @@ class Releases:
             if name in self.refused:
                 continue
             try:
-                release = read_release(
-                    self.folder / name, self.signers, floor.version if floor else 1
-                )
+                release = self._read(self.folder / name, floor)
                 _check_floor(release, floor, self._by_digest(marks))
                 return release, rejected
             except CalyxError as error:
                 rejected.append(Rejected(name, str(error)))
                 self.refused[name] = rejected[-1]
         return None, rejected
+
+    def _read(self, folder: Path, floor: Floor | None) -> Release:
+        """A release as its signers signed it, and not below `floor`. Raises CalyxError."""
+        return read_release(folder, self.signers, floor.version if floor else 1, self.opener)
 
     def _read_manifests(self, names: set[str]) -> tuple[dict[str, Manifest], list[Rejected]]:
         manifests, rejected = {}, []

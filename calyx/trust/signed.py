@@ -29,7 +29,8 @@ class Signed:
     def __post_init__(self) -> None:
         """Raise ValueError for what no register holds."""
         is_text = isinstance(self.time, str) and isinstance(self.digest, str)
-        is_known = is_text and str(self.what).startswith(("roster", "manifest", _RELEASE))
+        what = self.what if isinstance(self.what, str) else ""
+        is_known = is_text and (what in ("roster", "manifest") or what.startswith(_RELEASE))
         if not is_known or type(self.version) is not int:
             raise ValueError("no line of a register")
 

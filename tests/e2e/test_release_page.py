@@ -1,9 +1,12 @@
 """docs/release.md, word for word: from a run to releases that two of three people signed."""
 
+import importlib.util
 import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 from support.pages import DATA, ROOT
@@ -22,7 +25,8 @@ def test_every_kind_of_command_is_on_the_page():
     said = [" ".join(words[1:3]) for words in COMMANDS]
     assert {"keys signer", "keys signers", "keys recipient", "release sign"} <= set(said)
     assert said.count("release sign") == 6
-    assert [words for words in COMMANDS if words[0] != "calyx"] == []
+    others = {words[0] for words in COMMANDS if words[0] != "calyx"}
+    assert others == {"openssl", "model_signing"}
 
 
 @pytest.mark.e2e
@@ -31,7 +35,9 @@ def test_the_page_leads_from_a_run_to_answers_that_its_signers_stand_for(calyx, 
         pytest.skip("../shared/data/heart is not here")
     (tmp_path / "new.csv").write_text(ROW + "63,1,1,145,233,1,2,150,0,2.3,3,0,6\n")
     said = []
-    for _, *words in COMMANDS:
+    for program, *words in COMMANDS:
+        if program != "calyx" or "--openssf" in words:
+            continue  # below
         if words[0] == "simulate":
             words = [*words, f"task.data_dir={DATA / 'heart'}", *SHORT]
         ended = calyx(*words)
@@ -50,7 +56,35 @@ def test_the_page_leads_from_a_run_to_answers_that_its_signers_stand_for(calyx, 
     assert listed <= promised
     card = json.loads((tmp_path / "releases/heart-1/card.json").read_text())
     assert card["note"] == "For research; not a medical device."
+    if importlib.util.find_spec("OpenSSL") and importlib.util.find_spec("model_signing"):
+        check_openssf(calyx, tmp_path)
+        shutil.rmtree(tmp_path / "releases/heart-4")
     check_refusals(calyx, tmp_path)
+
+
+def check_openssf(calyx, folder):
+    """The program model_signing itself accepts the release, and refuses one that was changed."""
+    start = [words[0] for words in COMMANDS].index("openssl")
+    *before, verify = COMMANDS[start : start + 4]
+    for program, *words in before:
+        ended = calyx(*words) if program == "calyx" else outside(folder, program, *words)
+        assert ended.returncode == 0, f"{words}\n{ended.stdout}{ended.stderr}"
+    python = (sys.executable, "-m", *verify)
+    assert outside(folder, *python).returncode == 0
+    for name in ("card.json", "model.safetensors"):
+        path = folder / "releases/heart-4" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + b"\1")
+        assert outside(folder, *python).returncode == 1
+        path.write_bytes(whole)
+    bundle = folder / "releases/heart-4/model.sig"
+    bundle.write_bytes(bundle.read_bytes() + b" ")  # Calyx's own signers sign it, too
+    ended = calyx("release", "sign", "releases/heart-4", "--key", "keys/anna.key")
+    assert "model.sig is not what was signed" in ended.stderr
+
+
+def outside(folder, *command):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def check_refusals(calyx, folder):

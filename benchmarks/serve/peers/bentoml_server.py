@@ -11,7 +11,7 @@ from calyx.releases.predictor import load_predictor
 from calyx.releases.reading import read_draft
 
 
-@bentoml.service(workers=1, logging={"access": {"enabled": False}})  # type: ignore[untyped-decorator] # not installed where types are checked
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Service:
     """The released model."""
 

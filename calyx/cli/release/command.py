@@ -8,7 +8,8 @@ from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
 from calyx.cli.release import signing
 from calyx.cli.release.contents import add_words, read_contents
-from calyx.errors import quote_command
+from calyx.cli.release.openssf import BUNDLE, check_openssf, make_bundle
+from calyx.errors import UserError, quote_command
 from calyx.files.outputs import show_path
 from calyx.releases.card_parts import Identity
 from calyx.releases.reading import Release
@@ -59,6 +60,9 @@ def _parser() -> Parser:
         metavar="FILE",
         help="keep it encrypted, for whom the passphrase in the first line of this file is known",
     )
+    parser.add_argument(
+        "--openssf", type=Path, metavar="KEY.pem", help="also sign it as OpenSSF Model Signing does"
+    )
     add_words(parser)
     return parser
 
@@ -69,11 +73,21 @@ def _release(options: Namespace) -> Release:
         tuple(map(read_recipient, options.encrypt_to)),
         tuple(map(read_passphrase, options.encrypt_passphrase)),
     )
+    if options.openssf is not None:
+        if to:
+            raise UserError(
+                "--openssf signs files as they lie in the folder, and an encrypted release has none of them; "
+                "leave one of the two out."
+            )
+        check_openssf(options.openssf)
     contents = read_contents(options.run, options)
     task = contents.trained.task.name
     place = plan_release(options.to, options.name, task, options.parent)
     identity = Identity(name=place.name, version=place.version, parent=place.parent)
-    return write_release(place, contents.files(identity, place.created), to)
+    files = dict(contents.files(identity, place.created))
+    if options.openssf is not None:
+        files[BUNDLE] = make_bundle(files, options.openssf, f"{place.name}-{place.version}")
+    return write_release(place, files, to)
 
 
 def _say_released(release: Release) -> None:

@@ -111,7 +111,7 @@ class Contents:
             task=task_part(trained.task, summary),
             schema=schema_part(trained.task.schema),
             model=model_part(trained, chosen),
-            test=test_part(summary, chosen.client),
+            test=test_part(summary, chosen),
             validation=validation_part(summary),
             compared=compared_part(summary),
             privacy=privacy_part(trained),

@@ -1,8 +1,10 @@
 """What a run's summary says of its model, as parts of a card: figures, whose they are, why one is absent."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from calyx.cli.release.model import Chosen
 from calyx.model.populations import Population
 from calyx.releases.card_parts import FiguresPart, Reasons, RowsPart
 from calyx.run.rows import whose_of
@@ -20,18 +22,19 @@ _SCORES = (
 )
 
 
-def test_part(summary: Summary, client: str | None) -> FiguresPart:
-    """Figures on test rows; those of a client's own model stay with it, and are not in a summary."""
+def test_part(summary: Summary, chosen: Chosen) -> FiguresPart:
+    """Figures on test rows; those of one client's own model stay with it, and are not in a summary."""
     whose = {
         "common": f"the common model on {summary.testers} test rows",
         "own": "all clients' own models, each on its own client's test rows",
-        "both": f"test_*: the common model on {summary.testers} test rows; test_personal_*: the clients' "
-        "own models",
+        "both": f"the common model (test_*) and the clients' own (personal_*) on {summary.testers} test rows",
     }[summary.models]
-    if client is not None:
+    if chosen.client is not None:
         whose += "; the figures of this client's model alone are in no file of the run"
-    of = whose_of(summary.tested_on, "test_")
-    return _figures(summary.tested, summary.absent, whose, of)
+    head = "personal_" if summary.models == "both" and chosen.has_own_weights else "test_"
+    part = _figures(summary.tested, summary.absent, whose, whose_of(summary.tested_on, head))
+    score = f"{head}{summary.metric}"
+    return replace(part, score=score if score in part.figures else None)
 
 
 def validation_part(summary: Summary) -> FiguresPart:
@@ -58,8 +61,9 @@ def compared_part(summary: Summary) -> FiguresPart:
         )
     values = {name: _score(baselines, name) for name in _SCORES}
     told = {n: v for n, v in values.items() if v is not None or n in baselines.absent}
+    score = {"accuracy": "accuracy", "r2": "R²"}[summary.metric]
     whose = (
-        f"{summary.metric} on everybody's test rows: local_* of each client's training alone, federated of "
+        f"{score} on everybody's test rows: local_* of each client's training alone, federated of "
         "this run, pooled of one training on all rows; *_own on each client's own test rows"
     )
     return _figures(told, baselines.absent, whose, None)

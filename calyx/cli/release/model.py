@@ -20,7 +20,8 @@ class Chosen:
 
     data: bytes
     model: ReleasedModel
-    client: str | None  # whose it is; None: of all clients
+    client: str | None = None  # whose it is; None: of all clients
+    has_own_weights: bool = False  # and not only its client's preprocessing
 
 
 def choose(trained: Trained, options: Namespace) -> Chosen:
@@ -39,20 +40,19 @@ def choose(trained: Trained, options: Namespace) -> Chosen:
         key = "preprocessing=federated" if trained.model.fitted is None else "strategy=fedavg"
         raise UserError(f"{error} For a model of all clients, train with {key}.") from None
     model, strategy = answering.model, trained.run.strategy.name
-    is_own = model.weights is not trained.model.weights or model.fitted is not trained.model.fitted
+    has_own = model.weights is not trained.model.weights
     if whose is None and answering.note and not is_common:
         raise UserError(
             f"strategy={strategy} trained a model of each client: give client=NAME to release the model of "
             "one, or --common to release the model that all share."
         )
-    if whose is not None and not is_own:
+    if whose is not None and not has_own and model.fitted is trained.model.fitted:
         raise UserError(
             "This run has one model for all its clients, and one preprocessing: leave "
             f"client={whose.client} out."
         )
-    section, cfg = trained.run.task, model.preprocessing
-    if whose is not None:
-        description = describe(trained.task, section, replace(cfg, fitted=None))
-        data = to_file(model, description)
-        return Chosen(data, load_bytes(data, _FILE), whose.client)
-    return Chosen(trained.data, load_bytes(trained.data, trained.folder.model), None)
+    if whose is None:
+        return Chosen(trained.data, load_bytes(trained.data, trained.folder.model))
+    cfg = replace(model.preprocessing, fitted=None)
+    data = to_file(model, describe(trained.task, trained.run.task, cfg))
+    return Chosen(data, load_bytes(data, _FILE), whose.client, has_own)

@@ -1,14 +1,26 @@
 """`calyx release sign`, `calyx verify` and the keys that they need: one line, and the right exit code."""
 
+import contextlib
+import io
 import json
 import shutil
 import stat
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from support.program import run_here
 from support.releases import make_release
 
+from calyx.cli.main import run
 from calyx.releases.signers import read_signers
+
+
+def calyx(folder, *words):
+    """Run the program's function in `folder`; how it ended, and what it said."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        code = run(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +28,9 @@ def made(tmp_path_factory):
     """Keys of three signers, the policy of two of them, and a release that nobody has signed."""
     folder = tmp_path_factory.mktemp("house")
     for name in ("anna", "bela", "cleo"):
-        assert run_here(folder, "keys", "signer", name, "--folder", "keys").returncode == 0
+        assert calyx(folder, "keys", "signer", name, "--folder", "keys").returncode == 0
     publics = [f"keys/{name}.pub" for name in ("anna", "bela", "cleo")]
-    ended = run_here(
-        folder, "keys", "signers", "--threshold", "2", "--out", "signers.json", *publics
-    )
+    ended = calyx(folder, "keys", "signers", "--threshold", "2", "--out", "signers.json", *publics)
     assert ended.returncode == 0, ended.stderr
     make_release(folder / "releases" / "heart-1", signed_by=())
     return folder
@@ -33,7 +43,7 @@ def house(made, tmp_path):
 
 def said(house, *words, code):
     """The one line that the program says."""
-    ended = run_here(house, *words)
+    ended = calyx(house, *words)
     assert ended.returncode == code, ended.stdout + ended.stderr
     (line,) = (ended.stderr if code else ended.stdout).splitlines()
     assert "Traceback" not in ended.stderr
@@ -41,7 +51,7 @@ def said(house, *words, code):
 
 
 def sign(house, name, folder="releases/heart-1"):
-    return run_here(house, "release", "sign", folder, "--key", f"keys/{name}.key")
+    return calyx(house, "release", "sign", folder, "--key", f"keys/{name}.key")
 
 
 VERIFY = ("verify", "releases/heart-1", "--signers", "signers.json")
@@ -60,7 +70,7 @@ def test_two_of_three_signatures_make_a_release_verify(house):
 
 
 def test_it_is_said_in_json_too(house):
-    ended = run_here(house, *VERIFY, "--json")
+    ended = calyx(house, *VERIFY, "--json")
     assert ended.returncode == 1
     assert json.loads(ended.stdout)["verified"] is False
     sign(house, "anna")
@@ -68,7 +78,7 @@ def test_it_is_said_in_json_too(house):
     make_release(house / "releases" / "heart-2", signed_by=())
     sign(house, "anna", "releases/heart-2")
     sign(house, "bela", "releases/heart-2")
-    facts = json.loads(run_here(house, "verify", "releases", *VERIFY[2:], "--json").stdout)
+    facts = json.loads(calyx(house, "verify", "releases", *VERIFY[2:], "--json").stdout)
     assert (facts["verified"], facts["version"], facts["signed_by"]) == (True, 2, ["anna", "bela"])
     assert [one["version"] for one in facts["older"]] == [1]
     assert facts["older"][0]["digest"] == facts["parent"]
@@ -94,7 +104,7 @@ def test_a_version_is_signed_once_by_one_key(house):
     assert sign(house, "anna", "other/heart-2").returncode == 2
     make_release(house / "third" / "liver-1", name="liver", signed_by=())
     assert sign(house, "anna", "third/liver-1").returncode == 0
-    shown = run_here(house, "keys", "show", "keys/anna.signed.jsonl").stdout
+    shown = calyx(house, "keys", "show", "keys/anna.signed.jsonl").stdout
     assert "release heart 1" in shown
     assert "release liver 1" in shown
 
@@ -109,8 +119,8 @@ def test_what_is_damaged_is_not_signed(house):
 
 def test_keys_are_of_a_kind(house):
     """A site's key signs no release, and a signer's no roster."""
-    assert run_here(house, "keys", "identity", "north").returncode == 0
-    assert run_here(house, "keys", "consortium").returncode == 0
+    assert calyx(house, "keys", "identity", "north").returncode == 0
+    assert calyx(house, "keys", "consortium").returncode == 0
     for key in ("north", "consortium"):
         line = said(house, "release", "sign", "releases/heart-1", "--key", f"{key}.key", code=2)
         assert "and a release signer's is needed" in line
@@ -166,7 +176,7 @@ def test_a_policy_that_somebody_wrote_wrongly_is_refused(house, change):
 
 def test_a_policy_is_shown_with_fingerprints(house):
     assert read_signers(house / "signers.json").threshold == 2
-    shown = run_here(house, "keys", "show", "signers.json").stdout
+    shown = calyx(house, "keys", "show", "signers.json").stdout
     assert "2 of 3 must sign a release" in shown
-    own = run_here(house, "keys", "show", "keys/bela.pub").stdout
+    own = calyx(house, "keys", "show", "keys/bela.pub").stdout
     assert own.split("fingerprint")[1].split()[:6] == shown.split("bela")[1].split()[:6]

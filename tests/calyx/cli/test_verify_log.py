@@ -10,7 +10,7 @@ from calyx.cli.main import run
 from calyx.serving.decisions import Decision, DecisionLog
 from calyx.serving.log_config import LogConfig
 from calyx.serving.log_lines import list_files
-from calyx.serving.log_opening import open_log, open_rows
+from calyx.serving.log_opening import open_log
 from calyx.trust.key_files import read_own
 
 RELEASE = "cd" * 32
@@ -105,18 +105,16 @@ def test_no_link_of_a_log_is_followed(log, capsys):
 
 def test_kept_rows_are_shown_to_who_has_their_key_and_to_nobody_else(log, capsys):
     for name in ("auditor", "other"):
-        keys.main(["rows", name])
+        keys.main(["recipient", name])
     config = LogConfig(
         folder=str(log), key="w.key", keep_rows=True, rows_key="auditor.pub", sign_every_s=60
     )
-    kept, written = open_rows(config, log), open_log(config, log, RELEASE)
-    about = [kept.keep("r-7", b"age,weight\n50,\x1b[2J70\n"), kept.keep("r-8", b"other rows")]
-    for request, digest in zip(("r-7", "r-8"), about, strict=True):
-        written.append(
-            Decision(request, "ward", "predict", "answered", 200, RELEASE, 1, kept=digest)
-        )
-    written.close()
-    kept.close()
+    with open_log(config, log, RELEASE) as written:
+        for request, rows in (("r-7", b"age,weight\n50,\x1b[2J70\n"), ("r-8", b"other rows")):
+            kept = written.keep_rows(request, rows)
+            written.append(
+                Decision(request, "ward", "predict", "answered", 200, RELEASE, 1, kept=kept)
+            )
     stored = b"".join(path.read_bytes() for path in log.iterdir())
     assert b"weight" not in stored
     capsys.readouterr()

@@ -10,7 +10,7 @@ from support.cards import ABSENT, card_of
 
 from calyx.pages.card import card_page
 from calyx.pages.page import MOST_BYTES
-from calyx.releases.card_parts import AuditPart, FindingPart, TargetPart
+from calyx.releases.card_parts import AuditPart, Conformal, FindingPart, TargetPart
 
 EVIL = '</title><script>alert(1)</script>"onload=\x1b[2J'
 
@@ -44,6 +44,17 @@ def test_a_page_says_what_the_card_says():
     assert "one site alone shows values: they would be its own" in text
     assert "the audit of the training's rows: a test's" in text
     assert card_of().model.sha256 in text
+
+
+def test_a_page_says_what_a_prediction_set_would_hold():
+    """Of ten test rows nine gave the true class a half or more, and one a quarter: ⌈11 · coverage⌉."""
+    part = Conformal(score="probability", ends=(0.5, 0.25, 0.0), counts=(9, 1, 0))
+    card = card_of()
+    absent = {name: why for name, why in card.absent.items() if name != "conformal"}
+    text = text_of(card_page(replace(card, conformal=part, absent=absent)))
+    assert "In 80 % of rows classes of 50.0 % or more" in text
+    assert "In 90 % of rows classes of 25.0 % or more" in text
+    assert "In 95 % of rows every class" in text
 
 
 def test_a_page_asks_for_nothing_and_runs_nothing():
@@ -91,7 +102,8 @@ def test_a_number_that_is_estimated_has_a_target_and_no_classes():
     card = replace(card, schema=schema, confusion=None, absent=lack)
     text = text_of(card_page(card))
     assert "Estimates cost from 13 columns." in text
-    assert "declared from 0.0 to ∞" in text
+    assert "cost target from 0 not told" in text
+    assert "Which class" not in text
 
 
 @pytest.mark.parametrize("letters", [5, 3000])

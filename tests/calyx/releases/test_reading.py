@@ -63,7 +63,7 @@ FILES = (
 
 @given(st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 @settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_one_byte_changed_anywhere_is_refused(folder, name, place, change):
     data = bytearray((folder / name).read_bytes())
@@ -72,7 +72,7 @@ def test_one_byte_changed_anywhere_is_refused(folder, name, place, change):
     (folder / name).write_bytes(data)
     refused(folder)
     (folder / name).write_bytes(whole)
-    read_release(folder, SIGNERS)
+    read_release(folder, SIGNERS, any_code=True)
 
 
 @pytest.mark.parametrize("name", FILES)

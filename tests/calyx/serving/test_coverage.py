@@ -1,5 +1,6 @@
 """Prediction sets and intervals of a release, by hand-made scores."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from calyx.data.schema import Schema, Target
 from calyx.errors import CalyxError
 from calyx.releases.card_parts import Conformal
+from calyx.serving.answers import Answers, Told
 from calyx.serving.coverage import Coverage
 
 CLASSES = Schema((), ("no", "maybe", "yes"))
@@ -38,6 +40,15 @@ def test_an_interval_is_as_wide_as_the_errors_were_in_the_targets_unit():
     # ⌈11 · 0.8⌉ = 9: a whole scale, which is 20.
     intervals = Coverage(card(OFF), COST, 0.8).intervals(np.array([[100.0], [50.0]]))
     assert intervals == [(80.0, 120.0), (30.0, 70.0)]
+
+
+def test_an_interval_is_rounded_outwards_and_absent_where_the_answer_is():
+    answers = Answers(COST, "label_and_probabilities", 3, Coverage(card(OFF), COST, 0.8))
+    told = answers.write(np.array([[100.04], [np.nan]]), Told({}, ((), ())))
+    assert json.loads(told)["predictions"] == [
+        {"value": 100.0, "interval": [80.0, 120.1], "unusual": []},
+        {"value": None, "interval": None, "unusual": []},
+    ]
 
 
 @pytest.mark.parametrize(

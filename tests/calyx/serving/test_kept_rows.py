@@ -5,7 +5,7 @@ from datetime import date
 
 from calyx.serving.kept_rows import KeptRows, forget_old, list_rows
 from calyx.serving.log_config import LogConfig
-from calyx.trust.sealing import make_reader
+from calyx.trust.recipients import make_recipient
 
 LEAST = LogConfig(rows_days=2, rows_bytes=2**20)
 
@@ -24,7 +24,7 @@ def test_files_go_by_age_and_by_size(tmp_path):
 
 
 def test_what_is_kept_stays_within_its_bytes(tmp_path):
-    public = make_reader("rows", "auditor", tmp_path / "keys")
+    public = make_recipient("auditor", tmp_path / "keys").key
     folder = tmp_path / "log"
     folder.mkdir()
     for restart in range(2):

@@ -62,6 +62,8 @@ def test_figures_are_those_of_the_summary_and_hashes_those_of_the_bytes(run):
     canonical = json.dumps(card.config, sort_keys=True, separators=(",", ":"))
     assert card.config_sha256 == hashlib.sha256(canonical.encode()).hexdigest()
     assert card.absent["ensemble"] == "it is one model"
+    assert list(card.conformal.counts) == summary["test_conformal"]
+    assert sum(card.conformal.counts) == card.test.rows.rows
 
 
 def test_the_baseline_counts_the_rows_of_all_sites(run):
