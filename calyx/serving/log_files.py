@@ -21,6 +21,7 @@ from calyx.serving.log_lines import (
     NO_LINE,
     hash_line,
     list_files,
+    parse_begin,
     read_line,
 )
 
@@ -111,8 +112,8 @@ def find_end(folder: Path, replica: int) -> LastLine:
     end = tail.rfind(b"\n")
     before = tail.rfind(b"\n", 0, max(end, 0))
     last = read_line(tail[before + 1 : end]) if end >= 0 and (before >= 0 or start == 0) else None
-    log = first.fields.get("log") if first is not None else None
-    if last is None or not isinstance(log, str):
+    begin = None if first is None else parse_begin(first)
+    if last is None or begin is None:
         raise UserError(
             f"{show_path(path)} is damaged, so that no line can follow its last one: see what `calyx "
             f"verify-log` says of it, and move {show_path(folder)} away to begin another log."
