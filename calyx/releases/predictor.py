@@ -17,6 +17,7 @@ from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.layers import seeded
 from calyx.model.released import ReleasedModel, load_bytes
 from calyx.model.weights import load_into
+from calyx.preprocessing.planned import Plan
 
 MODEL = "model.safetensors"
 Rows = NDArray[np.float64]
@@ -53,7 +54,7 @@ class OneModel:
                 "This model has no preprocessing of its own: each client of its run fitted one. Release it "
                 "for one client (client=NAME)."
             )
-        self.schema, self._model = model.task.schema, model
+        self.schema, self._plan = model.task.schema, Plan(model.fitted)
         network = model.untrained()
         load_into(network, model.weights)
         self._network = network.eval()
@@ -61,7 +62,7 @@ class OneModel:
 
     def prepare(self, rows: Rows) -> Inputs:
         """See `Predictor`."""
-        return self._model.prepare(rows)
+        return self._plan.apply(rows)
 
     def compute(self, inputs: Inputs) -> Rows:
         """See `Predictor`."""
