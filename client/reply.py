@@ -137,7 +137,7 @@ def _answer(assignments: list[Assignment], question: Question) -> list[Answer]:
             return measure(assignments)
         case "learn":
             return learn(prepare(assignments))
-        case "judge":
+        case "judge" | "withstand":
             return judge(prepare(assignments))
         case own:
             return count(assignments, own)

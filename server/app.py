@@ -48,6 +48,7 @@ from server.sampling import (
     too_small,
 )
 from server.stopping import check_monitor, why_unranked
+from strategies.local import check_attacks
 
 app = ServerApp()
 
@@ -68,6 +69,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     terms = with_preprocessing(terms, name=choice.cfg.name)
     check_phases(run.phases, choice.cfg.name)
     check_monitor(run, task)
+    check_attacks(terms, task.schema, choice.cfg)
     if not job.resume:
         folder.refuse_if_used()
     initial = make_initial(task, terms, choice.cfg)

@@ -19,6 +19,7 @@ from calyx.config.section import (
     parse,
 )
 from calyx.machine.hardware import HardwareConfig
+from calyx.model.attack_config import NO_ROBUST, RobustConfig
 from calyx.model.metrics import Mode, Monitor, better_is
 from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import WrittenPreprocessing
@@ -106,6 +107,7 @@ class RunConfig:
     phases: tuple[str, ...]  # what a run consists of, in order
     audit: Audit
     cv: CrossValidation
+    robust: RobustConfig = NO_ROBUST  # left out by runs of before it: nobody is asked
 
 
 def read_run(config: Mapping[str, Any]) -> RunConfig:

@@ -28,9 +28,12 @@ ASKS: dict[str, tuple[str, ...]] = {  # kinds of questions to clients
 }
 
 
-def list_questions(phases: Sequence[str], *, has_folds: bool) -> list[str]:
+def list_questions(
+    phases: Sequence[str], *, has_folds: bool, is_attacked: bool = False
+) -> list[str]:
     """The kinds of all questions that a run of these phases asks its clients."""
-    return [kind for name in phases for kind in ASKS.get(name, ())] + ["cv"] * has_folds
+    own = [kind for name in phases for kind in ASKS.get(name, ())]
+    return own + ["robust"] * (is_attacked and "train" in phases) + ["cv"] * has_folds
 
 
 def run_phases(context: "RunContext") -> None:

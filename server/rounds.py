@@ -31,8 +31,9 @@ from server.exchange.cohort_grid import Answer
 from server.exchange.exchange import Exchange, Outcome, mean_loss
 from server.exchange.underway import Record
 from server.federation import Training
+from server.robustness import is_due, withstand
 from server.round_log import RoundLog
-from server.sampling import sample_cohort
+from server.sampling import Groups, sample_cohort
 from server.stopping import compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,15 @@ class Validate:
     """Validate the last round's model in an exchange of its own."""
 
 
-def next_step(state: RunState, run: RunConfig, record: Record | None) -> Stop | Train | Validate:
+@dataclass(frozen=True)
+class Withstand:
+    """Ask how the last round's model stands an attack."""
+
+
+Step = Stop | Train | Validate | Withstand
+
+
+def next_step(state: RunState, run: RunConfig, record: Record | None) -> Step:
     """What a run does after `state`.
 
     `record` is the exchange that an earlier server had begun, where clients remember it: an evaluation
@@ -67,6 +76,8 @@ def next_step(state: RunState, run: RunConfig, record: Record | None) -> Stop | 
         reason = _reason_to_stop(state, run)
         return Stop(reason) if reason else Train(validates=False)
     is_begun = record is not None and record.is_of("evaluate", state.round)
+    if is_due(state, run) and not is_begun:
+        return Withstand()
     is_last = state.is_stalled or state.round >= run.rounds
     if run.evaluate == "separate" or is_last or is_begun:
         return Validate()
@@ -96,6 +107,8 @@ def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
         while not isinstance(step, Stop):
             if isinstance(step, Train):
                 state = _train(federation, rounds, state, validates=step.validates)
+            elif isinstance(step, Withstand):
+                state = withstand(federation, state, _pending(state), _judges(federation, state))
             else:
                 state = _validate(federation, rounds, state)
             step = next_step(state, run, federation.begun)
@@ -105,7 +118,7 @@ def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
             if federation.underway is not None:
                 rounds.keep(state)
                 rounds.drain()
-            elif not isinstance(step, Validate):
+            elif not isinstance(step, Validate | Withstand):
                 rounds.keep(state)
     begin_round(0)
     return state, step.reason
@@ -178,22 +191,26 @@ def _validate(federation: Training, rounds: RoundLog, state: RunState) -> RunSta
 
     The last one is asked of the cohort whose training would have validated it.
     """
-    started, run = time.monotonic(), federation.run
+    started = time.monotonic()
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         return _record(federation, rounds, state, _row_of_same_model(rounds, state))
     # 1. Sample, 2. ask.
-    if run.evaluate == "with_training":
-        dealt = federation.clients.dealt
-        cohort = sample_cohort(dealt, run.cohort_size, run.seed, state.round + 1)
-    else:
-        cohort = federation.clients.everybody
+    cohort = _judges(federation, state)
     exchange = Exchange("evaluate", state.round, cohort, previous=state.links)
     answer = ask(federation, exchange, state.weights)
     # 3. Validate, and 5. record: the round costs this exchange, too. There is nothing to aggregate.
     row = _with_bytes(_pending(state), answer.outcome)
     row = replace(row, seconds=row.seconds + time.monotonic() - started)
     return _complete(federation, rounds, replace(state, pending=row), answer)
+
+
+def _judges(federation: Training, state: RunState) -> Groups:
+    """Who judges the last round's model where no training does: whose training would, or everybody."""
+    run, clients = federation.run, federation.clients
+    if run.evaluate == "with_training":
+        return sample_cohort(clients.dealt, run.cohort_size, run.seed, state.round + 1)
+    return clients.everybody
 
 
 def _row_of_same_model(rounds: RoundLog, state: RunState) -> RoundRow:
@@ -215,8 +232,8 @@ def _complete(federation: Training, rounds: RoundLog, state: RunState, answer: A
     whose = outcome.populations(contents)
     row = replace(
         _pending(state),
-        figures=figures.values,
-        absent=figures.absent,
+        figures=figures.values | _pending(state).figures,  # what withstood stands behind
+        absent=figures.absent | _pending(state).absent,
         validated_on={f"{prefix}validated_on": of for prefix, of in whose.items()},
     )
     return _record(federation, rounds, state, row, outcome)

@@ -13,11 +13,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from calyx.config.section import config, parse
+from calyx.data.schema import Schema
 from calyx.errors import ConfigError
+from calyx.model.attack_config import AdversarialConfig
 from calyx.model.evaluation import loss_of
 from calyx.model.makeup import Makeup, check_left
 from calyx.model.weights import Weights, float_shapes
+from calyx.preprocessing.config import WrittenPreprocessing
+from calyx.preprocessing.room import check_room
 from calyx.questions.segments import Contents
+from calyx.run.order import Terms
 from calyx.tasks.registry import load_class
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Metric
@@ -122,16 +127,23 @@ class LocalObjective:
     has_state: ClassVar[bool] = False  # whether a client keeps something between rounds
     draws: ClassVar[bool] = True  # whether its own loss may draw; no class inherits another's word
 
+    # A share of each batch's rows is moved towards a greater loss before the loss is computed, whatever
+    # the algorithm adds to that (docs/decisions/0093); null, or left out, moves none.
+    adversarial: AdversarialConfig | None = None
+
     @property
     def is_plain(self) -> bool:
-        """Whether its loss is that of the rows alone."""
+        """Whether its loss is that of the rows alone, as they are."""
+        return self.adversarial is None and not self._adds()
+
+    def _adds(self) -> bool:
         kind = type(self)
-        return (kind.loss, kind.penalty) == (LocalObjective.loss, LocalObjective.penalty)
+        return (kind.loss, kind.penalty) != (LocalObjective.loss, LocalObjective.penalty)
 
     @property
     def may_draw(self) -> bool:
-        """Whether its loss may draw random numbers: unless it is plain, or its class itself says no."""
-        return not self.is_plain and vars(type(self)).get("draws", True)
+        """Whether its loss may draw random numbers: unless it adds nothing, or its class itself says no."""
+        return self._adds() and vars(type(self)).get("draws", True)
 
     def check(self, training: Mapping[str, object]) -> None:
         """Raise ValueError where this section `training` does not suit the algorithm."""
@@ -189,7 +201,8 @@ class LocalObjective:
     def personal(self) -> "LocalObjective | None":
         """What a personal model beside the global one is trained with; None has none.
 
-        It begins with `own`, or with the global model where there is none yet.
+        It begins with `own`, or with the global model where there is none yet. What this objective says
+        of adversarial rows holds for it, too, where it says nothing of them.
         """
         return None
 
@@ -202,6 +215,14 @@ def load_objective(name: str, local: Mapping[str, Any]) -> LocalObjective:
     """The client's half of the installed algorithm `name`, as an order gives it. Raises ConfigError."""
     cls: type[LocalObjective] = load_class("strategy", name).local_objective
     return parse(cls, local, "strategy.local")
+
+
+def check_attacks(terms: Terms, schema: Schema, cfg: WrittenPreprocessing) -> None:
+    """Raise ConfigError where rows are to be moved, of a task that has nothing that can be."""
+    if load_objective(terms.strategy.name, terms.strategy.local).adversarial is not None:
+        check_room(schema, cfg, "strategy.local.adversarial")
+    if terms.robust is not None:
+        check_room(schema, cfg, "robust.every")
 
 
 def contents_of(

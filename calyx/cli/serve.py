@@ -7,10 +7,14 @@ import logging
 import os
 import socket
 import time
+from argparse import Action, ArgumentParser
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NoReturn
+
+from typing_extensions import override
 
 from calyx.cli.arguments import Parser
 from calyx.cli.isolated import say_left_aside
@@ -36,6 +40,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_opener(parser)
     parser.add_argument("--config", type=Path, help="a YAML file with the section serve")
+    parser.add_argument(
+        "--packages",
+        action=ListPackages,
+        nargs=0,
+        help="what a serving environment needs, as `pip install -r` reads it, and nothing else",
+    )
     parser.add_argument("words", nargs="*", metavar="serve.KEY=VALUE", help="docs/serve.md")
     options = parser.parse_intermixed_args(arguments)
     cfg = read_settings(options.config, options.words)
@@ -63,6 +73,19 @@ def main(arguments: Sequence[str]) -> int:
             say,
             state_dir / _METRICS,
         ).keep()
+
+
+class ListPackages(Action):
+    """Prints the packages of an environment that serves, at the versions that are installed here."""
+
+    @override
+    def __call__(self, parser: ArgumentParser, *arguments: Any) -> NoReturn:
+        from calyx.releases.packages import list_needed  # late: it is needed for no request
+
+        for package in list_needed():
+            if package.version is not None:
+                print(f"{package.name}=={package.version}")
+        parser.exit()
 
 
 def _take_state(state_dir: Path, stack: ExitStack) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from calyx.config.section import parse
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
+from calyx.model.attack_config import SHARE, complete_attack
 from calyx.model.metrics import better_is
 from calyx.privacy.section import PrivacyConfig, default_sampling
 from calyx.secagg.rules import MAX_GROUP, Sampling
@@ -23,10 +24,12 @@ LEAST_LR = 0.001  # what a site's policy allows at least, in the template
 def fill_in_defaults(config: dict[str, Any]) -> dict[str, Any]:
     """The resolved `config` with what is null in it and follows from the rest.
 
-    That is `stopping`, `evaluate`, `training.lr`, `privacy.n_max` and `privacy.sampling`. Raises
-    ConfigError for a task or strategy that there is not.
+    That is the attack of `robust` and of `strategy.local.adversarial`, `stopping`, `evaluate`,
+    `training.lr`, `privacy.n_max` and `privacy.sampling`. Raises ConfigError for a task or strategy that
+    there is not.
     """
     filled = dict(config)
+    _settle_attacks(filled)
     if isinstance(config.get("stopping"), dict):
         filled["stopping"] = stopping_of(config)
     if "evaluate" in config and config["evaluate"] is None:
@@ -40,6 +43,18 @@ def fill_in_defaults(config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(privacy, dict) and None in (privacy.get("n_max", 0), privacy.get("sampling", "")):
         _settle_sums(filled, _Clients.of(config))
     return filled
+
+
+def _settle_attacks(filled: dict[str, Any]) -> None:
+    """Fill in steps, step size and share of both attacks, where somebody asks for them."""
+    robust, strategy = filled.get("robust"), filled.get("strategy")
+    if isinstance(robust, dict) and robust.get("every") is not None:
+        filled["robust"] = complete_attack(robust)
+    local = strategy.get("local") if isinstance(strategy, dict) else None
+    adversarial = local.get("adversarial") if isinstance(local, dict) else None
+    if isinstance(strategy, dict) and isinstance(local, dict) and isinstance(adversarial, dict):
+        whole = {"share": SHARE, **complete_attack(adversarial)}
+        filled["strategy"] = strategy | {"local": local | {"adversarial": whole}}
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from calyx.fleet.guard import Limits, neighbourhood
+from calyx.fleet.guard import Limits
 from calyx.fleet.guests import Guest, Guests
+from calyx.machine.neighbourhoods import neighbourhood
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _BACKLOG = 2048

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calyx.data.schema import Schema
 from calyx.model import conformal
 from calyx.model.calibration import STEP, coarsen, expected_calibration_error, margin
-from calyx.model.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
+from calyx.model.metrics import PERSONAL, ROBUST, ROWS_MAX, Counts, Over, figures
 from calyx.model.spread import client_spread
 from calyx.vector.contribution import Cells, Count
 from calyx.vector.figures import IMPOSSIBLE
@@ -81,7 +81,7 @@ def contradicts_itself(schema: Schema, counts: Counts) -> bool:
         reasons.add(IMPOSSIBLE)
     if "scored" in counts:
         reasons |= set(client_spread(schema, counts).absent.values())
-    for prefix in ("", PERSONAL):
+    for prefix in ("", PERSONAL, ROBUST, f"{ROBUST}{PERSONAL}"):
         if f"{prefix}clients" in counts:
             reasons |= set(figures(schema, counts, prefix).absent.values())
     return IMPOSSIBLE in reasons

@@ -45,6 +45,7 @@ CAPPED = Count("capped", 1, 1)  # clients that count as fewer training rows than
 ROWS_MAX = 2**40  # of one client
 SHARE_STEPS = 30  # a share 0 … 1 is sent in steps of 2^-30: in finer ones it would tell of how many
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
+ROBUST = "robust_"  # and of what a model is judged by on rows that are moved against it
 _UPWARDS, _DOWNWARDS = {"loss", "square_error"}, {"absolute_error"}  # how sums are rounded
 
 Counts = Mapping[str, Cells]

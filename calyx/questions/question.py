@@ -48,7 +48,8 @@ class Basis:
 Count = Callable[[Basis], Mapping[str, Cells]]  # cells by the names of the segment `counts`
 # What a client computes: one of the answers that `client.learning` has, or a pure function of its
 # rows and the model, whose counts are the segment `counts`.
-Own = Literal["learn", "judge", "measure"]
+# `withstand` judges on rows that are moved against the model, as the terms say.
+Own = Literal["learn", "judge", "withstand", "measure"]
 Answer = Own | Count
 Say = Callable[[Contents, Mapping[str, Cells]], Figures]
 
@@ -88,7 +89,7 @@ class Question:
         is_training = {self.answer == "learn", self.model == "before", self.counted == "trainings"}
         if len(is_training) > 1:
             raise ValueError("what learns begins with the model before, and is counted as training")
-        if self.answer == "judge" and self.part not in ("validation", "test"):
+        if self.answer in ("judge", "withstand") and self.part not in ("validation", "test"):
             raise ValueError("a model is judged on the validation or the test rows")
         if self.model == "folds" and self.answer != "judge":
             raise ValueError(

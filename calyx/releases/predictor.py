@@ -20,6 +20,7 @@ from calyx.model.layers import seeded
 from calyx.model.released import ReleasedModel
 from calyx.model.weights import load_into
 from calyx.preprocessing.fitting import num_inputs
+from calyx.preprocessing.planned import Plan
 
 MODEL = "model.safetensors"
 Rows = NDArray[np.float64]
@@ -56,7 +57,7 @@ class OneModel:
                 "This model has no preprocessing of its own: each client of its run fitted one. Release it "
                 "for one client (client=NAME)."
             )
-        self.schema, self._model = model.task.schema, model
+        self.schema, self._plan = model.task.schema, Plan(model.fitted)
         network = model.untrained()
         load_into(network, model.weights)
         self._network = network.eval()
@@ -69,7 +70,7 @@ class OneModel:
 
     def prepare(self, rows: Rows) -> Inputs:
         """See `Predictor`."""
-        return self._model.prepare(rows)
+        return self._plan.apply(rows)
 
     def compute(self, inputs: Inputs) -> Rows:
         """See `Predictor`."""

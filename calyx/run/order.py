@@ -22,6 +22,7 @@ from calyx.config.section import (
     parse,
 )
 from calyx.errors import ConfigError
+from calyx.model.attack_config import AttackConfig, travelling_attack
 from calyx.vector.weighing import LARGEST_W_MAX
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Terms:
     # Clients of a round; null: all of them.
     cohort_size: Annotated[int, Field(ge=1, lt=2**31)] | None
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    robust: AttackConfig | None = None  # which models are asked to stand; null: none
 
     @property
     def folds(self) -> int:
@@ -131,13 +133,15 @@ def terms_of(run: Mapping[str, Any]) -> Terms:
 def travelling(run: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's resolved config that travels, as JSON values."""
     audit, strategy = run["audit"], run["strategy"]
-    is_thorough = audit["thorough"]
+    is_thorough, robust = audit["thorough"], run.get("robust") or {}
+    attack = {} if robust.get("every") is None else {"robust": travelling_attack(robust)}
     return {
         **{
             key: run[key] for key in ("training", "preprocessing", "privacy", "cohort_size", "seed")
         },
         "task": {k: v for k, v in run["task"].items() if k != "data_dir"},
-        "strategy": {"name": strategy["name"], "local": strategy["local"]},
+        "strategy": {"name": strategy["name"], "local": _without_null(strategy["local"])},
+        **attack,
         "w_max": None,
         "statistics": {
             "bins": audit["bins"],
@@ -145,6 +149,11 @@ def travelling(run: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cv": None,
     }
+
+
+def _without_null(local: Mapping[str, Any]) -> dict[str, Any]:
+    """Without an `adversarial` of null: what a site's bounds do not name stays out of its orders."""
+    return {k: v for k, v in local.items() if k != "adversarial" or v is not None}
 
 
 def with_preprocessing(terms: Terms, **values: JsonValue) -> Terms:

@@ -19,6 +19,7 @@ from calyx.serving.bodies import JSON, read_body, read_type
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
 from calyx.serving.decisions import Decision, DecisionLog, Outcome
+from calyx.serving.description import POLICY
 from calyx.serving.log_files import NotLogged
 from calyx.serving.metrics import Metrics
 from calyx.serving.refusals import Refused, as_response, refuse_status
@@ -195,6 +196,17 @@ class Gateway:
         now.outcome = "answered"
         self.metrics.note_values(served.version, served.drift)
         return Response(self.metrics.write(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def tell_openapi(self, now: Exchange, caller: Caller, served: Served) -> Response:
+        """The description for programs."""
+        now.outcome = "answered"
+        return Response(served.description.openapi, media_type="application/json")
+
+    async def tell_docs(self, now: Exchange, caller: Caller, served: Served) -> Response:
+        """The description for people."""
+        now.outcome = "answered"
+        headers = {"content-security-policy": POLICY}
+        return Response(served.description.page, media_type="text/html", headers=headers)
 
     def tell_ready(self) -> dict[str, object]:
         """Whether it answers, by which release, and which folders it has refused."""

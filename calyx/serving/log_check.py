@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calyx.secagg.keys import verify
-from calyx.serving.log_lines import NO_LINE, SIGNATURE_TAG, Begin, Line, Signature, signed_items
+from calyx.serving.log_lines import (
+    NO_LINE,
+    SIGNATURE_TAG,
+    Begin,
+    Line,
+    Signature,
+    parse_begin,
+    signed_items,
+)
 from calyx.serving.log_reading import ChainReader, Seen
 
 MOST_DAMAGES = 20  # that are told of one chain; the others are counted
@@ -206,7 +214,7 @@ class _Walk:
             self._tell(seen, "it is of no kind that a log has")
 
     def _take_begin(self, seen: Seen, line: Line) -> None:
-        begin = _parse_begin(line)
+        begin = parse_begin(line)
         if begin is None or (begin.replica, begin.file) != (self._chain.replica, seen.file_number):
             self._tell(seen, "its first line is not that of this file")
             return
@@ -258,13 +266,6 @@ def _number_before(first: Seen, second: Seen | None = None) -> int:
     if first.line is not None and (after is None or after.before == first.hash):
         return first.line.number - 1
     return 0 if after is None else max(0, after.number - 2)
-
-
-def _parse_begin(line: Line) -> Begin | None:
-    try:
-        return Begin(**line.fields)  # type: ignore[arg-type]  # checked by itself
-    except (TypeError, ValueError):
-        return None
 
 
 def _say_span(what: str, first: int, count: int) -> str:

@@ -41,6 +41,7 @@ from server.phase_order import check_phases, list_questions
 from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
+from strategies.local import check_attacks
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def check_config(config: dict[str, Any]) -> Checked:
     terms = with_preprocessing(terms_of(config), name=preprocessing.name)
     check_strategy(terms, run.strategy.server, run.privacy, clients)
     check_monitor(run, task)
+    check_attacks(terms, task.schema, preprocessing)
     check_sizes(run.privacy, clients, run.cohort_size, clients, run.census_size)
     if run.census_size is not None and engine.clients_remember:
         raise ConfigError("census_size is for simulations; sites are asked all.")
@@ -148,7 +150,8 @@ def check_simulated(checked: Checked) -> None:
 
 
 def _check_questions(run: RunConfig, policy: PolicyConfig) -> None:
-    for kind in list_questions(run.phases, has_folds=run.cv.k is not None):
+    is_attacked, has_folds = run.robust.every is not None, run.cv.k is not None
+    for kind in list_questions(run.phases, has_folds=has_folds, is_attacked=is_attacked):
         question_of(kind)  # two packages may bring it, or none: say so now, and not after the audit
         if kind not in policy.answered:
             raise ConfigError(

@@ -25,6 +25,7 @@ from calyx.model.evaluation import evaluate
 from calyx.model.makeup import Makeup
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import weights_of
+from calyx.preprocessing.room import room_of
 from calyx.run.order import Terms
 from calyx.seeding import global_scope
 from calyx.tasks.causes import cause_of, place_of
@@ -263,7 +264,8 @@ def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: ClientDa
     objective = load_objective(terms.strategy.name, terms.strategy.local)
     rows = some(person.parts["train"], min(trial.cfg.batch_size, MAX_ROWS))
     cfg = replace(trial.cfg, epochs=1, batch_size=len(rows))
-    job = LocalJob(cfg, objective, trial.hardware, trial.seed, 0, "trial")
+    room = room_of(person.fitted) if objective.adversarial else None
+    job = LocalJob(cfg, objective, trial.hardware, trial.seed, 0, "trial", room=room)
     jobs = [replace(job, beside=objective.beside(makeup.parameters))]
     personal = objective.personal()
     if personal is not None:

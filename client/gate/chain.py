@@ -95,6 +95,10 @@ def terms_digest(order: Order) -> str:
     value = vars(terms) | {"strategy": vars(terms.strategy), "cv": cv}
     if terms.cohort_size is None:
         del value["cohort_size"]  # as ledgers have it that were begun before it travelled
+    if terms.robust is None:
+        del value["robust"]  # likewise
+    else:
+        value["robust"] = vars(terms.robust)
     return digest(value)
 
 

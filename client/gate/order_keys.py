@@ -19,6 +19,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from calyx.config.human_yaml import NULLS, Plain, read_tree
 from calyx.config.key_types import Types, fields_of, members
 from calyx.errors import ConfigError, UserError
+from calyx.model.attack_config import AttackConfig
 from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import PrivacyConfig
@@ -51,6 +52,7 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
         "preprocessing": PreprocessingConfig,
         "privacy": PrivacyConfig,
         "statistics": StatisticsConfig,
+        "robust": AttackConfig,
     }
     pairs = [pair for name, cls in sections.items() for pair in _below(cls, name)]
     for _, cls in _classes("strategy", None):

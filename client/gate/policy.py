@@ -36,7 +36,7 @@ from client.gate.sections import read_sections
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence
 ADDED = {"joins_a_day": 2, "unfinished_a_day": 100, "pace_s": 2}  # keys that older files lack
-ANSWERED = ("train", "evaluate", "test", "cv", "statistics")  # where `questions` is null
+ANSWERED = ("train", "evaluate", "robust", "test", "cv", "statistics")  # where `questions` is null
 SHORTEST_PACE_S = 0.01
 PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
@@ -124,6 +124,8 @@ def _check_round(order: Order) -> None:
         raise _senseless(f"its best round {order.best} is none before its round {order.round}")
     if order.is_validated and not question.trains:
         raise _senseless("only a training can also validate")
+    if question.answer == "withstand" and order.terms.robust is None:
+        raise _senseless("it asks how a model stands an attack, and its terms name none")
     _check_folds(order, question)
 
 
@@ -253,6 +255,7 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "privacy": terms.privacy,
         "statistics": terms.statistics,
         "cv": {} if terms.cv is None else {"k": terms.cv.k},
+        "robust": {} if terms.robust is None else {**vars(terms.robust)},
         "cohort_size": terms.cohort_size,
         "seed": terms.seed,
         "rounds": lasting[0],

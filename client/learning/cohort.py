@@ -95,6 +95,8 @@ def find_obstacle(
     """
     if (cfg.optimizer, cfg.momentum, cfg.weight_decay) != ("sgd", 0.0, 0.0):
         return "training is not plain SGD, without momentum and weight decay"
+    if objective.adversarial is not None:
+        return "strategy.local.adversarial moves the rows of each client against its own model"
     if not (objective.is_plain or type(objective) is FedProxLocal):
         return "the strategy adds to the loss what only trainings one by one compute"
     if objective.has_state or objective.personal() or objective.is_localised(makeup):

@@ -12,17 +12,30 @@ from typing import TYPE_CHECKING, Literal
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
 from calyx.machine.spans import span
+from calyx.model.attack import Attack, move_part
+from calyx.model.attack_config import AttackConfig
 from calyx.model.conformal import coarsen_conformal, conformal_terms
 from calyx.model.details import coarsen_details, detail_terms
 from calyx.model.evaluation import evaluate, evaluate_together
-from calyx.model.metrics import PERSONAL, Counts, Evaluation, counts_of, figures, metric_name
+from calyx.model.metrics import (
+    PERSONAL,
+    ROBUST,
+    Counts,
+    Evaluation,
+    counts_of,
+    figures,
+    metric_name,
+)
 from calyx.model.spread import spread_counts
 from calyx.model.weights import Weights
+from calyx.preprocessing.room import room_of
 from calyx.questions.cv import scored_folds
 from calyx.questions.evaluate import QUESTION as EVALUATE
 from calyx.questions.question import Question
 from calyx.questions.segments import over_of
-from calyx.vector.contribution import Contribution, make_zeros
+from calyx.questions.test import QUESTION as TEST
+from calyx.seeding import rng
+from calyx.vector.contribution import Cells, Contribution, make_zeros
 from calyx.vector.figures import Figures, as_row, none_of
 from client import journal
 from client.learning.contribution import Answer
@@ -50,6 +63,12 @@ class _Subject:
     def part(self) -> Part:
         """These rows."""
         return self.client.data.parts[self.rows]
+
+    @property
+    def attack(self) -> AttackConfig | None:
+        """How these rows are moved before the model is judged; None: not at all."""
+        terms = self.client.assignment.order.terms
+        return terms.robust if self.question.answer == "withstand" else None
 
 
 def judge(clients: Sequence[Client]) -> list[Answer]:
@@ -103,6 +122,8 @@ def _tell(subject: _Subject, result: Evaluation | None, own: Weights) -> Contrib
     client, part, schema = subject.client, subject.part, subject.client.data.task.schema
     over = over_of(client.assignment.sections.privacy)
     prefix = "val_" if subject.rows == "validation" else "test_"
+    if subject.attack is not None:
+        prefix += ROBUST
     counts = counts_of(result, schema, over)
     rows = counts if over == "rows" else counts_of(result, schema, "rows")
     told = _figures(subject, result, rows).with_prefix(prefix)
@@ -111,6 +132,8 @@ def _tell(subject: _Subject, result: Evaluation | None, own: Weights) -> Contrib
         rows = counts_of(personal, schema, "rows")
         told |= _figures(subject, personal, rows).with_prefix(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
+    beside, more = _withstand(subject, own)
+    counts, told = counts | beside, told | more
     if subject.rows == "test" and result is None:
         terms = detail_terms(schema, over) + conformal_terms(schema, over)
         counts |= spread_counts(schema, None, 0) | make_zeros(terms)
@@ -139,9 +162,35 @@ def _figures(subject: _Subject, result: Evaluation | None, rows: Counts) -> Figu
     return figures(schema, rows, empty=empty).only(names)
 
 
-def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:
+def _withstand(subject: _Subject, own: Weights) -> tuple[dict[str, Cells], Figures]:
+    """What a test counts beside, and tells: each model on the same rows, as they are moved against it."""
+    client, counts, told = subject.client, dict[str, Cells](), Figures({})
+    attack = client.assignment.order.terms.robust
+    if subject.question.kind != TEST.kind or attack is None:
+        return counts, told
+    schema, over = client.data.task.schema, over_of(client.assignment.sections.privacy)
+    has_personal = client.model.objective.personal() is not None
+    for prefix in ("", PERSONAL) if has_personal else ("",):
+        net = client.load(own) if not prefix else client.model.load(own) if own else None
+        result = _evaluate(subject, net, attack)
+        counts |= counts_of(result, schema, over, f"{ROBUST}{prefix}")
+        figures_of = _figures(subject, result, counts_of(result, schema, "rows"))
+        told |= figures_of.with_prefix(f"test_{ROBUST}{prefix}")
+    return counts, told
+
+
+def _evaluate(
+    subject: _Subject, net: "nn.Module | None", attack: AttackConfig | None = None
+) -> Evaluation | None:
+    """What the model does on the subject's rows, moved where an `attack`, or its question, asks so."""
     if net is None:
         return None
-    device = apply(subject.client.model.hardware)
+    device, part = apply(subject.client.model.hardware), subject.part
+    attack, is_test = attack or subject.attack, subject.rows == "test" and attack is None
+    if attack is not None:
+        client = subject.client
+        room, seed = room_of(client.data.fitted), client.assignment.order.terms.seed
+        draw = rng(seed, "robust", subject.round, client.data.name)
+        part = move_part(net, part, Attack.of(attack, room, device), draw)
     with span("validate"):
-        return evaluate(net, subject.part, device, is_test=subject.rows == "test")
+        return evaluate(net, part, device, is_test=is_test)

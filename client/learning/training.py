@@ -6,7 +6,7 @@ One loop for every algorithm; what differs is the local objective's loss.
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
+from calyx.model.attack import Attack, judging
 from calyx.model.evaluation import evaluate
 from calyx.model.layers import draws_nothing
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights
+from calyx.preprocessing.room import Room
 from calyx.seeding import global_scope, rng
 from client.learning.batching import batch_sizes, is_last_joined
 from client.learning.dense import read_stack
@@ -38,13 +40,15 @@ class LocalJob:
     beside: Weights = field(default_factory=dict)  # tensors that came beside the model
     own: Weights = field(default_factory=dict)  # what the client kept of its last round
     hides_stopping: bool = False  # whether the epochs after an early stop are run, for nothing
+    room: Room | None = None  # how far inputs can move, where the objective moves some
 
 
 @dataclass(frozen=True)
 class Trained:
     """How a training went; losses in nats, of the rows alone: without what the objective adds."""
 
-    loss: float  # mean over the batches of the epoch whose weights were kept
+    # Mean over the batches of the epoch whose weights were kept; adversarial rows as they were moved.
+    loss: float
     validation_loss: float | None  # of the weights kept; None if not finite, or not asked for
     epochs: int  # up to where early stopping ends a training
     steps: int  # of the optimiser, up to the weights that were kept
@@ -120,6 +124,7 @@ class _Loop:
         self.draws = self.stack is None and (job.objective.may_draw or not draws_nothing(model))
         self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
+        self.mover = _Mover.of(job)
         self.epochs = self.steps = 0
         size = job.cfg.batch_size
         # A stack of linear layers takes one row as it takes two.
@@ -150,10 +155,38 @@ class _Loop:
             self.optimizer.step(gradients)
             return loss
         batch = Batch(self.model, self.parameters, x, y, self.job.hardware.is_half)
+        if self.mover is not None:
+            batch = self.mover.move(batch)
         loss = batch.loss.detach()  # before the step, whether the objective looks at it or not
         total = self.job.objective.loss(batch, self.start)
         self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))
         return loss
+
+
+class _Mover:
+    """Moves the first rows of each batch, which are any: an epoch's order is drawn."""
+
+    def __init__(self, attack: Attack, share: float, job: LocalJob) -> None:
+        self.attack, self.share = attack, share
+        self.draw = rng(job.seed, "adversarial", job.round, job.client)
+
+    @staticmethod
+    def of(job: LocalJob) -> "_Mover | None":
+        """The objective's; None where it moves nothing. Raises ValueError where nothing bounds the rows."""
+        cfg = job.objective.adversarial
+        if cfg is None:
+            return None
+        if job.room is None:
+            raise ValueError("an objective that moves rows needs the room of their inputs")
+        attack = Attack.of(cfg, job.room, torch.device(job.hardware.device))
+        return _Mover(attack, cfg.share, job)
+
+    def move(self, batch: Batch) -> Batch:
+        """The batch with its first rows moved against the model as it is used, not as it is trained."""
+        count = math.ceil(self.share * len(batch.y))
+        with judging(batch.model):
+            moved = self.attack.move(batch.run, batch.x[:count], batch.y[:count], self.draw)
+        return replace(batch, x=torch.cat([moved, batch.x[count:]]))
 
 
 def _tensors(arrays: Weights, device: torch.device) -> dict[str, Tensor]:

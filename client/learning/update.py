@@ -9,6 +9,7 @@ from calyx.machine.spans import span
 from calyx.model.metrics import CLIPPED
 from calyx.model.training_config import MIN_VALIDATION_ROWS
 from calyx.model.weights import Weights, weights_of
+from calyx.preprocessing.room import room_of
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import finite_row
 from client import journal
@@ -53,6 +54,7 @@ def begin(client: Client) -> tuple[LocalJob, Weights]:
         model.beside,
         own,
         hides_stopping=client.assignment.site.policy.pace_s > 0,
+        room=room_of(client.data.fitted) if model.objective.adversarial else None,
     )
     return job, model.objective.localised(model.weights, own)
 
@@ -96,6 +98,8 @@ def _train_personal(client: Client, job: LocalJob) -> Weights:
     objective = model.objective.personal()
     if objective is None:
         return {}
+    if objective.adversarial is None:
+        objective = replace(objective, adversarial=model.objective.adversarial)
     net = model.load(job.own or model.weights)
     name = f"{job.client} personal"
     job = replace(job, objective=objective, client=name, beside=model.weights, own={})

@@ -91,7 +91,8 @@ def test_a_thief_is_slowed_and_then_stopped(detector, clock, draw):
     assert [v.action for v in verdicts if v.is_alert] == ["slow", "stop"]
     stopped = next(v for v in verdicts if v.action == "stop")
     assert stopped.retry_after_s == 86_400
-    assert "rows" in stopped.reason
+    assert "looks like copying the model" in stopped.reason
+    assert not any(sign in stopped.reason for sign in ("close", "away"))  # which is the log's
     assert actions[-1] == "stop"
 
 
@@ -153,6 +154,20 @@ def test_memory_is_bounded_however_many_callers_there_are(detector, monkeypatch)
         _ask(one, draw_patients(np.random.default_rng(number), 100), caller=str(number))
     assert sum(s.trace.num_bytes for s in one._suspects.values()) == one._bytes <= 200_000 + 40_000
     assert "49" in one._suspects
+
+
+def test_a_thief_is_stopped_where_the_stop_cannot_be_written(detector, clock, tmp_path):
+    """As on a full disk: each time that it asks."""
+    one, rows = detector(), draw_evenly(np.random.default_rng(6), 600)
+    (tmp_path / "holds").rmdir()
+    actions = []
+    for begin in range(0, 600, 20):
+        actions += [v.action for v in _ask(one, rows[begin : begin + 20])]
+        clock.now += 30
+    assert actions[0] == "answer"
+    assert set(actions[-10:]) == {"stop"}
+    (tmp_path / "holds").write_text("in the way")
+    assert _ask(one, rows[:1], caller="clinic")[0].action == "stop"  # who is stopped is not known
 
 
 def test_a_damaged_hold_lets_nobody_in(tmp_path):
