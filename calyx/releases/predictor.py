@@ -58,15 +58,11 @@ class OneModel:
                 "for one client (client=NAME)."
             )
         self.schema, self._plan = model.task.schema, Plan(model.fitted)
+        self.num_inputs = num_inputs(self.schema, model.preprocessing)  # F, the width of `prepare`
         network = model.untrained()
         load_into(network, model.weights)
         self._network = network.eval()
         self._steps = stacks.read_steps(network)
-
-    @property
-    def num_inputs(self) -> int:
-        """F, the width of `prepare`."""
-        return num_inputs(self.schema, self._model.preprocessing)
 
     def prepare(self, rows: Rows) -> Inputs:
         """See `Predictor`."""
