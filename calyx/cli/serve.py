@@ -108,10 +108,10 @@ def _serve(
     cfg: ServeConfig, releases: Releases, sockets: Sequence[socket.socket], replica: int
 ) -> int:
     # Late: a parent of replicas loads neither PyTorch nor threads, and sets where they count first.
-    from calyx.serving.gateway import Nobody
+    from calyx.serving.authorization import open_doors
     from calyx.serving.running import Running, serve
 
-    serve(Running(cfg, releases, Nobody(), replica, say), sockets)
+    serve(Running(cfg, releases, open_doors(cfg), replica, say), sockets)
     return 0
 
 
