@@ -84,6 +84,7 @@ class KeptRows:
             path = self._folder / f"rows-{self._replica}-{today:%Y%m%d}-{number:06d}.jsonl"
             started = LogFile.start(path, b"")
             if self._file is not None:
+                self._file.sync()
                 self._file.close()
             self._file, self._day = started, today
             forget_old(self._folder, self._config, today)
