@@ -19,7 +19,6 @@ from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.layers import seeded
 from calyx.model.released import ReleasedModel
 from calyx.model.weights import load_into
-from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.planned import Plan
 
 MODEL = "model.safetensors"
@@ -66,7 +65,7 @@ class OneModel:
     @property
     def num_inputs(self) -> int:
         """F, the width of `prepare`."""
-        return num_inputs(self.schema, self._model.preprocessing)
+        return self._plan.num_inputs
 
     def prepare(self, rows: Rows) -> Inputs:
         """See `Predictor`."""
