@@ -27,6 +27,7 @@ from calyx.serving.config import ServeConfig
 from calyx.serving.replicas import Replicas, listen, prepare_metrics
 from calyx.serving.settings import read_settings
 from calyx.serving.swap import Releases, read_floor
+from calyx.serving.tls import check_exposure, make_context
 
 _METRICS = "metrics"  # folder in serve.state_dir: counts of this start's replicas
 
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     state_dir = Path(cfg.state_dir)
     with ExitStack() as stack:
         _take_state(state_dir, stack)
+        check_exposure(cfg.host, cfg.tls)
+        if cfg.tls is not None:
+            make_context(cfg.tls)  # what is wrong with it is said before anybody is waited for
         release = releases.choose(read_floor(state_dir))
         sockets = listen(cfg.host, cfg.port)
         if aside := say_left_aside():

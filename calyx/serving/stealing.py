@@ -35,7 +35,6 @@ PATIENCE = 64  # rows that a slowed caller may ask, at once and in all, before i
 MOST_BYTES = 2**26  # of all callers' traces; those that asked least lately are forgotten
 NEARNESS = 0.15  # of the distance between unrelated rows, within which two are near
 _EVERY = 8  # judged rows between two looks at the signs
-_LONGEST_WAIT_S = 600
 
 
 @config
@@ -174,7 +173,7 @@ class Detector:
             return Verdict("answer", is_alert=is_first)
         if self._cfg.mode == "stop" and suspect.asked > PATIENCE:
             return self._stop(caller, suspect, now)
-        wait_s = min(_LONGEST_WAIT_S, rows * self._cfg.row_s)
+        wait_s = min(rows, PATIENCE) * self._cfg.row_s
         suspect.free_at = now + wait_s
         if not is_first:
             return _ANSWER
