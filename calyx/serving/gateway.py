@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from calyx.serving.answers import Told
 from calyx.serving.bodies import JSON, read_body, read_type
+from calyx.serving.caller import Caller
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
 from calyx.serving.decisions import Decision, DecisionLog, Outcome
@@ -32,14 +33,6 @@ from calyx.serving.unusual import find_unusual
 log = logging.getLogger(__name__)
 
 
-class Caller(Protocol):
-    """Whoever calls the gateway, as authorization knows them."""
-
-    @property
-    def name(self) -> str:
-        """Of the key, or the token's subject."""
-
-
 class Doors(Protocol):
     """Who may ask for what, and how often."""
 
@@ -48,19 +41,6 @@ class Doors(Protocol):
 
     def spend(self, caller: Caller, rows: int) -> None:
         """Take rows from a caller's budget of the day. Raises Refused, 429."""
-
-
-class Nobody:
-    """Doors that let nobody in."""
-
-    def authorize(self, request: Request, scope: str) -> Caller:
-        """See `Doors`."""
-        raise Refused(
-            401, "Who asks?", "This gateway lets nobody in; its operator has made no keys."
-        )
-
-    def spend(self, caller: Caller, rows: int) -> None:
-        """See `Doors`."""
 
 
 @dataclass(eq=False)

@@ -21,9 +21,11 @@ from calyx.releases.reading import Release
 from calyx.serving.app import make_app
 from calyx.serving.config import ServeConfig
 from calyx.serving.gateway import Doors, Gateway
+from calyx.serving.listening import BoundedServer
 from calyx.serving.log_opening import open_log
 from calyx.serving.served import Served, make_served
 from calyx.serving.swap import Rejected, Releases, floor_of, raise_floor, read_floor
+from calyx.serving.tls import Certificates
 
 log = logging.getLogger(__name__)
 Say = Callable[[str], None]
@@ -36,6 +38,7 @@ class Running:
     cfg: ServeConfig
     releases: Releases
     doors: Doors
+    certificates: Certificates | None  # None: plain HTTP
     replica: int
     say: Say  # one line to the operator
 
@@ -57,7 +60,7 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
             running.say(_say_refused(rejected, served))
         watcher = Watcher(gateway, running)
         config = make_config(running, make_app(gateway, watcher.lifespan))
-        _Server(config, gateway).run(list(sockets))
+        _Server(config, gateway, running).run(list(sockets))
 
 
 def make_config(running: Running, app: object) -> uvicorn.Config:
@@ -74,11 +77,11 @@ def make_config(running: Running, app: object) -> uvicorn.Config:
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which ends with 0 when a signal has asked it to."""
+class _Server(BoundedServer):
+    """A server which ends with 0 when a signal has asked it to."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, running: Running) -> None:
+        super().__init__(config, running.cfg.limits, running.certificates)
         self._gateway = gateway
 
     @override
