@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError
 from calyx.model import stacks
+from calyx.model.combining import combine_outputs
+from calyx.model.ensemble import Ensemble, load_models
 from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.layers import seeded
-from calyx.model.released import ReleasedModel, load_bytes
+from calyx.model.released import ReleasedModel
 from calyx.model.weights import load_into
+from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.planned import Plan
 
 MODEL = "model.safetensors"
@@ -55,6 +58,7 @@ class OneModel:
                 "for one client (client=NAME)."
             )
         self.schema, self._plan = model.task.schema, Plan(model.fitted)
+        self.num_inputs = num_inputs(self.schema, model.preprocessing)  # F, the width of `prepare`
         network = model.untrained()
         load_into(network, model.weights)
         self._network = network.eval()
@@ -85,6 +89,34 @@ class OneModel:
         return np.concatenate(outputs)
 
 
+class Combined:
+    """A predictor of several models that answer as one. Its inputs are those of each, side by side."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        """Make the members' networks. Raises CalyxError as `OneModel`."""
+        self._members = tuple(map(OneModel, ensemble.members))
+        self._combine, self.schema = ensemble.combine, self._members[0].schema
+        widths = [member.num_inputs for member in self._members]
+        self._cuts = np.cumsum(widths)[:-1]
+
+    def prepare(self, rows: Rows) -> Inputs:
+        """See `Predictor`."""
+        return np.concatenate([member.prepare(rows) for member in self._members], axis=1)
+
+    def compute(self, inputs: Inputs) -> Rows:
+        """See `Predictor`; how answers combine is `calyx.model.combining`'s."""
+        parts = np.split(inputs, self._cuts, axis=1)
+        outputs = [
+            member.compute(np.ascontiguousarray(part))
+            for member, part in zip(self._members, parts, strict=True)
+        ]
+        return combine_outputs(np.stack(outputs), self._combine)
+
+    def predict(self, rows: Rows) -> Rows:
+        """See `Predictor`."""
+        return self.compute(self.prepare(rows))
+
+
 def finish(outputs: Rows, schema: Schema) -> Rows:
     """Probabilities of logits [N, K], or values of a network's [N, 1] in the target's own unit."""
     if schema.target is not None:
@@ -111,4 +143,5 @@ def load_predictor(release: Files) -> Predictor:
     data = release.files.get(MODEL)
     if data is None:
         raise CalyxError(f"The release holds no {MODEL}; make it again.")
-    return OneModel(load_bytes(data, Path(MODEL)))
+    models = load_models(data, Path(MODEL))
+    return Combined(models) if isinstance(models, Ensemble) else OneModel(models)

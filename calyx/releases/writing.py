@@ -17,7 +17,7 @@ from types import MappingProxyType
 from calyx.errors import CalyxError, UserError, printable
 from calyx.files.outputs import show_path
 from calyx.files.plain import lock_file, name_in_errors, sync_folder, write_synced
-from calyx.releases.chain import Link, read_links
+from calyx.releases.chain import Link, is_release, read_links
 from calyx.releases.manifest import (
     MANIFEST,
     SIGNATURES,
@@ -59,6 +59,11 @@ def plan_release(folder: Path, name: str | None, default: str, parent: Path | No
         raise UserError(
             f"{show_path(folder)} is there already, and a release is never changed; name a new folder as "
             "--to."
+        )
+    if is_release(folder.parent):
+        raise UserError(
+            f"{show_path(folder.parent)} is a release, in which nothing else may lie; name a folder beside "
+            "it as --to."
         )
     last = _find_parent(folder.parent, parent)
     created = datetime.now(UTC).replace(microsecond=0)

@@ -65,8 +65,11 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
 
 def make_config(running: Running, app: object) -> uvicorn.Config:
     """How uvicorn serves `app`."""
+    tls = running.cfg.tls
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # an ASGI app
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
         http="httptools",
         ws="none",
         proxy_headers=False,
