@@ -12,10 +12,11 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rich.console import Console
 from rich.progress import track
 
 SEEDS = (1, 2, 3)
@@ -32,34 +33,39 @@ class Standing:
     epsilon: float
 
 
-def command(task: str, seed: int, epsilon: float, method: str | None, folder: Path) -> list[str]:
-    """The `calyx simulate` of one model that writes its run to `folder`; no method trains plainly."""
-    trained = f"strategy.local.adversarial={{method:{method},epsilon:{epsilon}}}"
-    return [
-        str(Path(sys.executable).with_name("calyx")),
-        "simulate",
-        f"task={task}",
-        f"seed={seed}",
-        "privacy=none",
-        "baselines=false",
-        "engine.workers=1",
-        f"robust.every={NEVER}",
-        f"robust.epsilon={epsilon}",
-        *([trained] if method else []),
-        f"hydra.run.dir={folder}",
-    ]
+@dataclass(frozen=True)
+class Bench:
+    """What all runs have in common."""
 
+    overrides: tuple[str, ...]
+    folder: Path
 
-def measure(task: str, seed: int, epsilon: float, method: str | None, folder: Path) -> Standing:
-    """Train one model below `folder`. Raises RuntimeError with the program's words where that fails."""
-    where = folder / f"{seed}-{epsilon}-{method}"
-    done = subprocess.run(
-        command(task, seed, epsilon, method, where), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip())
-    summary = json.loads((where / "summary.json").read_text())
-    return Standing(summary["test_accuracy"], summary["test_robust_accuracy"], epsilon)
+    def measure(self, seed: int, epsilon: float, method: str | None) -> Standing:
+        """Train one model, plainly without a method. Raises RuntimeError with the program's words."""
+        where = self.folder / f"{seed}-{epsilon}-{method}"
+        trained = f"strategy.local.adversarial={{method:{method},epsilon:{epsilon}}}"
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("calyx")),
+                "simulate",
+                f"seed={seed}",
+                "privacy=none",
+                "baselines=false",
+                "engine.workers=1",
+                f"robust.every={NEVER}",
+                f"robust.epsilon={epsilon}",
+                *([trained] if method else []),
+                *self.overrides,
+                f"hydra.run.dir={where}",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
+        summary = json.loads((where / "summary.json").read_text())
+        return Standing(summary["test_accuracy"], summary["test_robust_accuracy"], epsilon)
 
 
 def nearest_to_half(standings: Sequence[Standing]) -> Standing:
@@ -84,20 +90,30 @@ def _shown(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f} ± {statistics.pstdev(values):.3f}"
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """Of the command line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    options.add_argument("--epsilons", type=float, nargs="+", default=GRID)
+    options.add_argument("--with", dest="overrides", nargs="+", default=(), help="of every run")
+    options.add_argument("--json", action="store_true", help="print every model's figures")
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", default="digits")
-    task = parser.parse_args().task
+    options = parser().parse_args(words)
     rows: dict[str, list[Standing]] = {"plain": [], "fgsm": [], "pgd": []}
     with TemporaryDirectory() as folder:
-        for seed in track(SEEDS, "training"):
-            plain = [measure(task, seed, epsilon, None, Path(folder)) for epsilon in GRID]
+        bench = Bench(tuple(options.overrides), Path(folder))
+        for seed in track(options.seeds, "training", console=Console(stderr=True)):
+            plain = [bench.measure(seed, epsilon, None) for epsilon in options.epsilons]
             rows["plain"].append(nearest_to_half(plain))
             epsilon = rows["plain"][-1].epsilon
             for method in ("fgsm", "pgd"):
-                rows[method].append(measure(task, seed, epsilon, method, Path(folder)))
-    print(table(rows))  # noqa: T201 - what it is for
+                rows[method].append(bench.measure(seed, epsilon, method))
+    told = {name: [asdict(one) for one in standings] for name, standings in rows.items()}
+    print(json.dumps(told) if options.json else table(rows))  # noqa: T201 - what it is for
 
 
 if __name__ == "__main__":
