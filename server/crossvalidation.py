@@ -15,11 +15,11 @@ from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.model.metrics import metric_name
 from calyx.model.spread import client_spread
-from calyx.model.weights import Weights, hash_weights
+from calyx.model.weights import Weights, hash_weights, stack
 from calyx.questions.cv import say
 from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
-from calyx.run.folds import CV_RUN, fold_run, stack
+from calyx.run.folds import CV_RUN, fold_run
 from calyx.run.json_rows import as_json, damage_of, parse_row
 from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow

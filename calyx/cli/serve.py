@@ -7,10 +7,14 @@ import logging
 import os
 import socket
 import time
+from argparse import Action, ArgumentParser
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NoReturn
+
+from typing_extensions import override
 
 from calyx.cli.arguments import Parser
 from calyx.cli.isolated import say_left_aside
@@ -23,6 +27,7 @@ from calyx.serving.config import ServeConfig
 from calyx.serving.replicas import Replicas, listen, prepare_metrics
 from calyx.serving.settings import read_settings
 from calyx.serving.swap import Releases, read_floor
+from calyx.serving.tls import check_exposure, make_context
 
 _METRICS = "metrics"  # folder in serve.state_dir: counts of this start's replicas
 
@@ -36,6 +41,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_opener(parser)
     parser.add_argument("--config", type=Path, help="a YAML file with the section serve")
+    parser.add_argument(
+        "--packages",
+        action=ListPackages,
+        nargs=0,
+        help="what a serving environment needs, as `pip install -r` reads it, and nothing else",
+    )
     parser.add_argument("words", nargs="*", metavar="serve.KEY=VALUE", help="docs/serve.md")
     options = parser.parse_intermixed_args(arguments)
     cfg = read_settings(options.config, options.words)
@@ -46,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     state_dir = Path(cfg.state_dir)
     with ExitStack() as stack:
         _take_state(state_dir, stack)
+        check_exposure(cfg.host, cfg.tls)
+        if cfg.tls is not None:
+            make_context(cfg.tls)  # what is wrong with it is said before anybody is waited for
         release = releases.choose(read_floor(state_dir))
         sockets = listen(cfg.host, cfg.port)
         if aside := say_left_aside():
@@ -63,6 +77,19 @@ def main(arguments: Sequence[str]) -> int:
             say,
             state_dir / _METRICS,
         ).keep()
+
+
+class ListPackages(Action):
+    """Prints the packages of an environment that serves, at the versions that are installed here."""
+
+    @override
+    def __call__(self, parser: ArgumentParser, *arguments: Any) -> NoReturn:
+        from calyx.releases.packages import list_needed  # late: it is needed for no request
+
+        for package in list_needed():
+            if package.version is not None:
+                print(f"{package.name}=={package.version}")
+        parser.exit()
 
 
 def _take_state(state_dir: Path, stack: ExitStack) -> None:
@@ -85,10 +112,10 @@ def _serve(
     cfg: ServeConfig, releases: Releases, sockets: Sequence[socket.socket], replica: int
 ) -> int:
     # Late: a parent of replicas loads neither PyTorch nor threads, and sets where they count first.
-    from calyx.serving.gateway import Nobody
+    from calyx.serving.authorization import open_doors
     from calyx.serving.running import Running, serve
 
-    serve(Running(cfg, releases, Nobody(), replica, say), sockets)
+    serve(Running(cfg, releases, open_doors(cfg), replica, say), sockets)
     return 0
 
 

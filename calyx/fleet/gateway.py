@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from calyx.fleet.guard import Audit, Buckets, Held, Limits, neighbourhood
+from calyx.fleet.guard import Audit, Held, Limits
 from calyx.fleet.proofs import Proofs, Replayed
 from calyx.fleet.quotas import Quotas
 from calyx.fleet.waiting import HOLD_S, PULL, Waiting
@@ -33,6 +33,7 @@ from calyx.flower.fleet import (
     read_pushed_object,
 )
 from calyx.flower.messages import FLEET_PATHS, FLEET_PREFIX
+from calyx.machine.neighbourhoods import Buckets, neighbourhood
 
 PUSH, CONFIRM = "push-messages", "confirm-message-received"
 PULL_PART, PUSH_PART = "pull-object", "push-object"

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -36,30 +35,6 @@ class Limits:
     audit_bytes: int = 64 * 2**20  # of an audit file, and seven older ones are kept
 
 
-class Buckets:
-    """A token bucket a site or an address; those that were quiet are forgotten."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._left: dict[str, tuple[float, float]] = {}  # who → (tokens, when)
-
-    def allow(self, who: str, now: float) -> bool:
-        """Whether one more request of this site or address is within its rate."""
-        rate, burst = self._limits.requests_per_s, float(self._limits.burst)
-        tokens, before = self._left.get(who, (burst, now))
-        tokens = min(burst, tokens + (now - before) * rate)
-        if len(self._left) > 10_000:
-            self._left = {a: t for a, t in self._left.items() if now - t[1] < burst / rate}
-        self._left[who] = (max(0.0, tokens - 1), now)
-        return tokens >= 1
-
-    def charge(self, who: str) -> None:
-        """A request of this site or address was refused: it counts for several."""
-        if who in self._left:
-            tokens, when = self._left[who]
-            self._left[who] = (max(0.0, tokens - self._limits.refused_cost + 1), when)
-
-
 class Held:
     """Bytes of bodies in memory, by site; `site` is one that has proven itself."""
 
@@ -81,17 +56,6 @@ class Held:
             left = self._held.pop(site, 0) - size  # absent where all of a site's are empty
             if left:
                 self._held[site] = left
-
-
-def neighbourhood(address: str) -> str:
-    """What counts as one address: of IPv6 the 64 bits that one subscriber has."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(parsed.ipv4_mapped or ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 class Audit:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ from calyx.tasks.task import OwnModelSection, Task
 if TYPE_CHECKING:
     from torch import nn
 
+D = TypeVar("D")
 STORED = "preprocessing/constants"  # [C, 5], a row for each column of the schema, as in `Constants`
 
 
@@ -197,10 +198,44 @@ def load_bytes(
     is refused. `older` describes the model of a file of an earlier version, which says nothing itself.
     Raises UserError for a file that is damaged, or does not fit the task.
     """
+    tensors, said = open_file(data, path)
+    description = older if said is None else read_as(Description, said, path)
+    if description is None:
+        raise _undescribed(path)
+    return build(tensors, description, path, seed)
+
+
+def open_file(data: bytes, path: Path) -> tuple[Weights, Section | None]:
+    """The tensors of a model's file, and the JSON object by which it describes itself, if any.
+
+    Raises UserError for a file that is damaged.
+    """
     try:
-        own, description, constants = _read(data, path, older)
-    except (ValueError, ConfigError, SafetensorError):
-        raise UserError(f"{path} is damaged; restore it from a copy.") from None
+        tensors, text = decode_with_description(data)
+        said = None if text is None else parse_json(text.encode())
+    except (ValueError, SafetensorError):
+        raise _damaged(path) from None
+    if said is not None and not isinstance(said, dict):
+        raise _damaged(path)
+    return tensors, said
+
+
+def read_as(kind: type[D], said: Section, path: Path) -> D:
+    """A file's own description as this `kind` of it. Raises UserError where it is none."""
+    try:
+        return parse(kind, said, "")
+    except ConfigError:
+        raise _damaged(path) from None
+
+
+def build(
+    tensors: Mapping[str, Array], description: Description, path: Path, seed: int | None = None
+) -> ReleasedModel:
+    """The model of these tensors, `STORED` among them, by its description; as `load_bytes`."""
+    try:
+        own, description, constants = _with_stored(tensors, description)
+    except (ValueError, ConfigError):
+        raise _damaged(path) from None
     cfg = description.preprocessing
     try:
         task = load_task(description.task)
@@ -219,21 +254,25 @@ def load_bytes(
     return replace(model, weights=_in_order(path, model))
 
 
-def _read(
-    data: bytes, path: Path, older: Description | None
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} is damaged; restore it from a copy.")
+
+
+def _undescribed(path: Path) -> UserError:
+    return UserError(
+        f"{path} does not say what it is a model of: an earlier version of Calyx, or another "
+        "program, wrote it. Use it in the folder of its run."
+    )
+
+
+def _with_stored(
+    tensors: Mapping[str, Array], description: Description
 ) -> tuple[Weights, Description, tuple[Constants, ...] | None]:
     """A file's weights, its description, with the constants that all clients share, and its constants.
 
-    Raises UserError where nothing describes it, and ValueError, ConfigError or safetensors' own error.
+    Raises ValueError or ConfigError for constants that are missing, or none.
     """
-    tensors, text = decode_with_description(data)
     own, constants = without_constants(tensors)
-    description = older if text is None else parse(Description, parse_json(text.encode()), "")
-    if description is None:
-        raise UserError(
-            f"{path} does not say what it is a model of: an earlier version of Calyx, or another "
-            "program, wrote it. Use it in the folder of its run."
-        )
     cfg = description.preprocessing
     if not cfg.is_federated:
         return own, description, constants

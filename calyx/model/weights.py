@@ -5,7 +5,7 @@ integer and boolean tensors keep their type and never travel in an update (`caly
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,17 @@ def load_into(model: "nn.Module", weights: Mapping[str, Array]) -> None:
     import torch
 
     model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
+
+
+def stack(models: Sequence[Mapping[str, Array]]) -> Weights:
+    """The tensors of several models, each under its model's number."""
+    return {f"{i}/{name}": array for i, one in enumerate(models) for name, array in one.items()}
+
+
+def unstack(weights: Mapping[str, Array], number: int) -> Weights:
+    """One model of `stack`."""
+    head = f"{number}/"
+    return {k.removeprefix(head): v for k, v in weights.items() if k.startswith(head)}
 
 
 def float_shapes(weights: Mapping[str, Array]) -> Shapes:

@@ -4,7 +4,7 @@ Everything on it is read from the card, whose names and texts are a stranger's: 
 and what is cut is said.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -103,7 +103,11 @@ def _confusion(card: Card) -> Figure | None:
     if card.confusion is None:
         return None
     known = count_classes(card.schema.classes, card.confusion)
-    return None if known is None else confusion_figure(known)
+    if known is None:
+        return None
+    figure = confusion_figure(known)
+    is_other = (card.test.score or "").startswith("personal_")
+    return replace(figure, note=f"{figure.note} Of the common model.") if is_other else figure
 
 
 def _groups(card: Card) -> list[Group]:

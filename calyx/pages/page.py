@@ -140,6 +140,7 @@ def template(name: str) -> Template:
         "number": number_text,
         "percent": percent_text,
         "seconds": seconds_text,
+        "sentence": lambda text: text[:1].upper() + text[1:],  # Jinja's own makes all else small
         "short": shorten,
     }
     return environment.from_string(resource(name))

@@ -110,7 +110,7 @@ def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
     """
     schema, cfg = fitted.schema, fitted.cfg
     x = _mark_missing(table, schema)
-    _check_filled(x, fitted)
+    check_filled(x, fitted)
     widths = _widths(schema, cfg)
     ends = np.cumsum(widths)
     inputs = np.empty((len(table), int(widths.sum())), dtype=np.float32)
@@ -132,7 +132,7 @@ def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
     return inputs
 
 
-def _check_filled(x: Values, fitted: Fitted) -> None:
+def check_filled(x: Values, fitted: Fitted) -> None:
     """Raise ValueError for the first column with a missing value among the rows [N, C] and no fill."""
     unfilled = np.flatnonzero(np.isnan(fitted.fill))
     left = unfilled[np.isnan(x[:, unfilled]).any(axis=0)]
@@ -148,7 +148,7 @@ def _code(filled: Values, group: Alike, fitted: Fitted) -> NDArray[np.generic]:
     if group.first.kind == "categorical":
         return np.equal(filled[:, :, None], categories)
     if group.first.kind == "ordinal":
-        return _rank(filled, categories)[:, :, None]
+        return rank(filled, categories)[:, :, None]
     places = group.places
     if fitted.cfg.outliers == "clip":
         filled = clip(filled, fitted.low[places], fitted.high[places])
@@ -167,7 +167,7 @@ def _explain_left(column: Column, cfg: PreprocessingConfig) -> str:
     return f"preprocessing.{key}_imputation=none leaves them; use preprocessing=local"
 
 
-def _rank(values: Values, categories: tuple[float, ...]) -> Values:
+def rank(values: Values, categories: tuple[float, ...]) -> Values:
     """The place of each value among the categories, scaled to 0 … 1; the middle where it is none."""
     ranks = np.full(values.shape, (len(categories) - 1) / 2)
     for place, category in enumerate(categories):

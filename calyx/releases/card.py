@@ -33,7 +33,7 @@ from calyx.releases.card_parts import (
 )
 
 FORMAT: Literal["calyx-card/1"] = "calyx-card/1"
-MOST_CARD_BYTES = 2**25  # one of 100,000 columns with their counts has some 20 million
+MOST_CARD_BYTES = 2**26  # one of 100,000 columns with their counts has some 40 million
 Confusion = tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]  # [K, K] rows, true class by said
 Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 # Parts that a release may lack: then `absent` says why.
@@ -97,6 +97,15 @@ def read_card(data: bytes) -> Card:
 
 
 def card_bytes(card: Card) -> bytes:
-    """card.json: canonical JSON, so that equal cards have equal bytes."""
+    """card.json: canonical JSON, so that equal cards have equal bytes.
+
+    Raises CalyxError for more of them than `read_card` reads.
+    """
     value: dict[str, Any] = asdict(card)
-    return canonical_json(value).encode() + b"\n"
+    data = canonical_json(value).encode() + b"\n"
+    if len(data) > MOST_CARD_BYTES:
+        raise CalyxError(
+            f"card.json would have {len(data):,} bytes, and at most {MOST_CARD_BYTES:,} are read: a schema "
+            f"of {len(card.schema.columns):,} columns with such names cannot be released."
+        )
+    return data

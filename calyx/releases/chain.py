@@ -15,7 +15,7 @@ from calyx.errors import UserError
 from calyx.files.foreign import MOST_ENTRIES
 from calyx.files.outputs import show_path
 from calyx.releases.manifest import MANIFEST, Manifest, Unverified, digest_of, read_manifest
-from calyx.releases.reading import Release, read_head, read_release
+from calyx.releases.reading import Release, check_release, read_head, read_release
 from calyx.releases.sealing import Opener
 from calyx.releases.signers import SignedBy, Signers
 from calyx.words.sentences import join_names
@@ -119,7 +119,8 @@ def read_chain(
 ) -> Chain:
     """The chain in `folder`, every release of which `signers` have signed.
 
-    The newest one is compared with the code that is installed here, and the older ones are not.
+    The newest one is compared with the code that is installed here. The older ones are not, and their
+    cards may be of an older Calyx.
     Raises Unverified, and UserError where there is no release.
     """
     links = read_links(folder)
@@ -130,15 +131,15 @@ def read_chain(
         )
     older = []
     for link in links[:-1]:
-        release = read_release(link.folder, signers, opener=opener, any_code=True)
-        older.append((_same(link, release), release.signed))
+        checked = check_release(link.folder, signers, opener)
+        older.append((_same(link, checked.digest), checked.signed))
     newest = read_release(links[-1].folder, signers, at_least, opener)
-    _same(links[-1], newest)
+    _same(links[-1], newest.digest)
     return Chain(newest, tuple(older))
 
 
-def _same(link: Link, release: Release) -> Link:
+def _same(link: Link, digest: str) -> Link:
     """`link`, unless the release was replaced since. Raises Unverified."""
-    if release.digest != link.digest:
+    if digest != link.digest:
         raise Unverified(f"{show_path(link.folder)} was replaced while it was read; verify again.")
     return link

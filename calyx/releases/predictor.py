@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError
 from calyx.model import stacks
+from calyx.model.combining import combine_outputs
+from calyx.model.ensemble import Ensemble, load_models
 from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.layers import seeded
-from calyx.model.released import ReleasedModel, load_bytes
+from calyx.model.released import ReleasedModel
 from calyx.model.weights import load_into
+from calyx.preprocessing.planned import Plan
 
 MODEL = "model.safetensors"
 Rows = NDArray[np.float64]
@@ -53,15 +56,20 @@ class OneModel:
                 "This model has no preprocessing of its own: each client of its run fitted one. Release it "
                 "for one client (client=NAME)."
             )
-        self.schema, self._model = model.task.schema, model
+        self.schema, self._plan = model.task.schema, Plan(model.fitted)
         network = model.untrained()
         load_into(network, model.weights)
         self._network = network.eval()
         self._steps = stacks.read_steps(network)
 
+    @property
+    def num_inputs(self) -> int:
+        """F, the width of `prepare`."""
+        return self._plan.num_inputs
+
     def prepare(self, rows: Rows) -> Inputs:
         """See `Predictor`."""
-        return self._model.prepare(rows)
+        return self._plan.apply(rows)
 
     def compute(self, inputs: Inputs) -> Rows:
         """See `Predictor`."""
@@ -82,6 +90,34 @@ class OneModel:
                 output = self._network(torch.from_numpy(inputs[start : start + BATCH_ROWS]))
                 outputs.append(output.double().numpy())
         return np.concatenate(outputs)
+
+
+class Combined:
+    """A predictor of several models that answer as one. Its inputs are those of each, side by side."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        """Make the members' networks. Raises CalyxError as `OneModel`."""
+        self._members = tuple(map(OneModel, ensemble.members))
+        self._combine, self.schema = ensemble.combine, self._members[0].schema
+        widths = [member.num_inputs for member in self._members]
+        self._cuts = np.cumsum(widths)[:-1]
+
+    def prepare(self, rows: Rows) -> Inputs:
+        """See `Predictor`."""
+        return np.concatenate([member.prepare(rows) for member in self._members], axis=1)
+
+    def compute(self, inputs: Inputs) -> Rows:
+        """See `Predictor`; how answers combine is `calyx.model.combining`'s."""
+        parts = np.split(inputs, self._cuts, axis=1)
+        outputs = [
+            member.compute(np.ascontiguousarray(part))
+            for member, part in zip(self._members, parts, strict=True)
+        ]
+        return combine_outputs(np.stack(outputs), self._combine)
+
+    def predict(self, rows: Rows) -> Rows:
+        """See `Predictor`."""
+        return self.compute(self.prepare(rows))
 
 
 def finish(outputs: Rows, schema: Schema) -> Rows:
@@ -110,4 +146,5 @@ def load_predictor(release: Files) -> Predictor:
     data = release.files.get(MODEL)
     if data is None:
         raise CalyxError(f"The release holds no {MODEL}; make it again.")
-    return OneModel(load_bytes(data, Path(MODEL)))
+    models = load_models(data, Path(MODEL))
+    return Combined(models) if isinstance(models, Ensemble) else OneModel(models)

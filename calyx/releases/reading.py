@@ -44,6 +44,7 @@ from calyx.releases.signers import (
 )
 
 CARD = "card.json"
+CARD_PAGE = "card.html"  # the same for people
 MODEL = "model.safetensors"
 
 
@@ -78,31 +79,45 @@ class Head:
         return digest_of(self.manifest)
 
 
-def read_release(
-    folder: Path,
-    signers: Signers,
-    at_least: int = 1,
-    opener: Opener | None = None,
-    *,
-    any_code: bool = False,
-) -> Release:
-    """The release in `folder`, which may be a link, as `signers` have signed it.
+@dataclass(frozen=True)
+class Checked:
+    """A release whose bytes are as they were signed, none of which are kept."""
 
-    `at_least` is the lowest version that will do, and `opener` opens one that is encrypted. `any_code`
-    leaves aside whether the code that is installed here is the one that it was released with, as for an
-    older release of a chain.
-    Raises Unverified, with one sentence that says what does not fit and where; and UserError where
-    `folder` is none.
+    digest: str
+    signed: SignedBy
+
+
+def read_release(
+    folder: Path, signers: Signers, at_least: int = 1, opener: Opener | None = None
+) -> Release:
+    """The release in `folder`, which may be a link, as `signers` have signed it, and of the code here.
+
+    `at_least` is the lowest version that will do, and `opener` opens one that is encrypted. Raises
+    Unverified, with one sentence that says what does not fit and where; and UserError where `folder` is
+    none.
     """
     head = read_head(folder)
     with _named(folder):
         signed = check_signatures(head.manifest, head.signatures, signers)
         manifest = read_manifest(head.manifest)
         check_version(manifest, at_least)
-        return _read(head, manifest, signed, opener, any_code=any_code)
+        return _read(head, manifest, signed, opener)
 
 
-def read_draft(folder: Path, opener: Opener | None = None, *, any_code: bool = False) -> Release:
+def check_release(folder: Path, signers: Signers, opener: Opener | None = None) -> Checked:
+    """As `read_release`, of a release that nobody is going to use: of any code, and any kind of card.
+
+    An older release of a chain was made by an older Calyx.
+    """
+    head = read_head(folder)
+    with _named(folder):
+        signed = check_signatures(head.manifest, head.signatures, signers)
+        for _ in _each_file(head, read_manifest(head.manifest), opener):
+            pass
+    return Checked(head.digest, signed)
+
+
+def read_draft(folder: Path, opener: Opener | None = None) -> Release:
     """The release in `folder` for who is about to sign it: whole, but whoever made it.
 
     Raises as `read_release`, also where a signature is there that does not fit.
@@ -111,7 +126,7 @@ def read_draft(folder: Path, opener: Opener | None = None, *, any_code: bool = F
     with _named(folder):
         list_keys(head.manifest, head.signatures)
         manifest = read_manifest(head.manifest)
-        return _read(head, manifest, SignedBy((), ()), opener, any_code=any_code)
+        return _read(head, manifest, SignedBy((), ()), opener)
 
 
 def read_head(folder: Path) -> Head:
@@ -146,20 +161,23 @@ def _named(folder: Path) -> Iterator[None]:
         raise Unverified(f"{show_path(folder)} does not verify: {error}") from None
 
 
-def _read(
-    head: Head, manifest: Manifest, signed: SignedBy, opener: Opener | None, *, any_code: bool
-) -> Release:
+def _read(head: Head, manifest: Manifest, signed: SignedBy, opener: Opener | None) -> Release:
     """Every file, once. Raises Unverified."""
+    files = dict(_each_file(head, manifest, opener))
+    card = find_card(files, manifest)
+    check_code(card)
+    return Release(head.folder, manifest, head.digest, signed, MappingProxyType(files), card)
+
+
+def _each_file(
+    head: Head, manifest: Manifest, opener: Opener | None
+) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the files, as they were signed, one by one. Raises Unverified."""
     if (total := sum(entry.bytes for entry in manifest.files.values())) > MOST_TENSOR_BYTES:
         raise Unverified(f"Its files have {total:,} bytes, more than a release may have.")
     sealed = _open_sealed(head, manifest, opener)
-    files = {
-        name: _read_listed(head, name, entry, sealed) for name, entry in manifest.files.items()
-    }
-    card = find_card(files, manifest)
-    if not any_code:
-        check_code(card)
-    return Release(head.folder, manifest, head.digest, signed, MappingProxyType(files), card)
+    for name, entry in manifest.files.items():
+        yield name, _read_listed(head, name, entry, sealed)
 
 
 def _open_sealed(head: Head, manifest: Manifest, opener: Opener | None) -> Sealed | None:

@@ -1,10 +1,11 @@
 """A release that is kept encrypted: its files sealed for some keys or passphrases, its manifest readable.
 
-`sealed.json` holds one random key K, wrapped for each recipient; each NAME lies there as NAME.sealed. A
-sealed file is chunks of AES-256-GCM, numbered, the last one marked, under a key of its own that follows from
-K, the file's name, and the hashes of manifest.json and sealed.json: chunks that are cut off, moved, taken
-from another file or release, and a header that was changed, do not open. Signatures stay over the
-plaintext's hashes. Every primitive is `cryptography`'s. See docs/decisions/0083.
+`sealed.json` holds one random key K, wrapped for each recipient (HPKE, RFC 9180) or passphrase (scrypt,
+RFC 7914); each NAME lies there as NAME.sealed. A sealed file is chunks of AES-256-GCM, numbered, the last one
+marked, under a key of its own that follows from K, the file's name, and the hashes of manifest.json and
+sealed.json: chunks that are cut off, moved, taken from another file or release, and a header that was
+changed, do not open. Signatures stay over the plaintext's hashes. Every primitive is `cryptography`'s. See
+docs/decisions/0083.
 
 Source: chunks as in STREAM, Hoang, Reyhanitabar, Rogaway, Vizár 2015, and age-encryption.org/v1.
 """
@@ -17,7 +18,6 @@ from typing import Annotated, Literal
 
 import rfc8785
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import Field, StringConstraints
@@ -27,8 +27,10 @@ from calyx.errors import ConfigError, printable
 from calyx.files.foreign import parse_json
 from calyx.releases.manifest import SEALED, SEALED_END, Unverified, digest_of
 from calyx.secagg.encoding import enc
-from calyx.secagg.keys import KEY_BYTES, TAG_BYTES, expand, extract, public_of, seal, unseal
+from calyx.secagg.keys import KEY_BYTES, TAG_BYTES, expand, public_of, seal, unseal
 from calyx.trust.recipients import Recipient, read_passphrase, read_private
+from calyx.trust.sealing import Sealer
+from calyx.trust.sealing import unseal as unseal_with
 
 MOST_HEADER_BYTES = 2**16
 MOST_RECIPIENTS = 20
@@ -40,13 +42,13 @@ _SALT_BYTES = 16
 Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Salt = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Wrapped = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{96}$")]  # K and its tag
+Encapsulated = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{160}$")]  # as HPKE has it
 
 
 @config
 class _ForKey:
     to: Hex32  # the recipient's public key, X25519
-    ephemeral: Hex32  # public half of a key that was used once
-    wrapped: Wrapped
+    wrapped: Encapsulated
 
 
 @config
@@ -146,11 +148,7 @@ def _file_key(root: bytes, name: str, bound: str, header: bytes) -> bytes:
 
 
 def _wrap_for_key(root: bytes, public: bytes, bound: str) -> _ForKey:
-    once = X25519PrivateKey.generate()
-    ephemeral = once.public_key().public_bytes_raw()
-    secret = once.exchange(X25519PublicKey.from_public_bytes(public))
-    wrapped = seal(_key_of_pair(secret, ephemeral, public), root, _tag("key", bound))
-    return _ForKey(to=public.hex(), ephemeral=ephemeral.hex(), wrapped=wrapped.hex())
+    return _ForKey(to=public.hex(), wrapped=Sealer(public).seal(root, _tag("key", bound)).hex())
 
 
 def _wrap_for_phrase(root: bytes, passphrase: bytes, bound: str) -> _ForPassphrase:
@@ -164,9 +162,10 @@ def _unwrap(header: _Header, bound: str, opener: Opener) -> bytes:
     for private in opener.keys:
         public = public_of(private)
         for one in header.keys:
-            root = None if one.to != public.hex() else _open_for_key(one, private, public, bound)
-            if root is not None:
-                return root
+            if one.to == public.hex():
+                root = unseal_with(bytes.fromhex(one.wrapped), private, _tag("key", bound))
+                if root is not None:
+                    return root
     for phrase in opener.passphrases:
         for other in header.passphrases:
             key = _key_of_phrase(phrase, bytes.fromhex(other.salt))
@@ -181,22 +180,6 @@ def _unwrap(header: _Header, bound: str, opener: Opener) -> bytes:
         "It is encrypted: name the key that opens it as --decrypt-with FILE, or a file with its "
         "passphrase as --passphrase FILE."
     )
-
-
-def _open_for_key(one: _ForKey, private: bytes, public: bytes, bound: str) -> bytes | None:
-    ephemeral = bytes.fromhex(one.ephemeral)
-    try:
-        secret = X25519PrivateKey.from_private_bytes(private).exchange(
-            X25519PublicKey.from_public_bytes(ephemeral)
-        )
-    except ValueError:  # a point of low order, which no honest key is
-        return None
-    key = _key_of_pair(secret, ephemeral, public)
-    return unseal(key, bytes.fromhex(one.wrapped), _tag("key", bound))
-
-
-def _key_of_pair(secret: bytes, ephemeral: bytes, public: bytes) -> bytes:
-    return expand(extract(b"", secret), enc(f"{_FORMAT}/wrap", ephemeral, public), KEY_BYTES)
 
 
 def _key_of_phrase(passphrase: bytes, salt: bytes) -> bytes:

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from calyx.serving.description import POLICY
 from calyx.serving.gateway import Gateway
 from calyx.serving.refusals import as_response, refuse_status
 
@@ -45,14 +44,10 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         return JSONResponse(said, status_code=200 if said["ready"] else 503)
 
     async def openapi(request: Request) -> Response:
-        return Response(gateway.served.description.openapi, media_type="application/json")
+        return await gateway.exchange(request, "docs", gateway.tell_openapi)
 
     async def docs(request: Request) -> Response:
-        return Response(
-            gateway.served.description.page,
-            media_type="text/html",
-            headers={"content-security-policy": POLICY},
-        )
+        return await gateway.exchange(request, "docs", gateway.tell_docs)
 
     app.add_route(PREDICT, predict, ["POST"])
     for path, answer in (

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from calyx.config.section import PositiveInt, config
+from calyx.serving.access_config import JwtConfig, LimitsConfig, TlsConfig
 from calyx.serving.log_config import LogConfig
 from calyx.serving.stealing import DetectorConfig
 
@@ -31,6 +32,10 @@ class ServeConfig:
     state_dir: str = "serve-state"  # folder: what is remembered across restarts
     poll_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0  # between two looks for a new release
     drain_s: PositiveInt = 30  # how long a stop waits for requests that are under way
+    keys: str | None = None  # file of `calyx keys gateway`; None: no API key opens anything
+    jwt: JwtConfig | None = None  # tokens that somebody else signs; None: none opens anything
+    tls: TlsConfig | None = None  # None: plain HTTP, on loopback only
+    limits: LimitsConfig = field(default_factory=LimitsConfig)  # of one caller, and of connections
     new_schema: bool = False  # whether a release with other columns or classes may take over
     detector: DetectorConfig = field(default_factory=DetectorConfig)  # of model stealing
     log: LogConfig = field(default_factory=LogConfig)  # of decisions

@@ -14,11 +14,14 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from calyx.serving.access_config import Scope
 from calyx.serving.answers import Told
 from calyx.serving.bodies import JSON, read_body, read_type
+from calyx.serving.caller import Caller
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
 from calyx.serving.decisions import Decision, DecisionLog, Outcome
+from calyx.serving.description import POLICY
 from calyx.serving.log_files import NotLogged
 from calyx.serving.metrics import Metrics
 from calyx.serving.refusals import Refused, as_response, refuse_status
@@ -31,35 +34,14 @@ from calyx.serving.unusual import find_unusual
 log = logging.getLogger(__name__)
 
 
-class Caller(Protocol):
-    """Whoever calls the gateway, as authorization knows them."""
-
-    @property
-    def name(self) -> str:
-        """Of the key, or the token's subject."""
-
-
 class Doors(Protocol):
-    """Who may ask for what, and how often."""
+    """Who may ask for what, and how often; `calyx.serving.authorization.Doors` are the gateway's own."""
 
-    def authorize(self, request: Request, scope: str) -> Caller:
+    def authorize(self, request: Request, scope: Scope) -> Caller:
         """Who asks. Raises Refused, 401 or 403, and 429 for too many requests."""
 
     def spend(self, caller: Caller, rows: int) -> None:
         """Take rows from a caller's budget of the day. Raises Refused, 429."""
-
-
-class Nobody:
-    """Doors that let nobody in."""
-
-    def authorize(self, request: Request, scope: str) -> Caller:
-        """See `Doors`."""
-        raise Refused(
-            401, "Who asks?", "This gateway lets nobody in; its operator has made no keys."
-        )
-
-    def spend(self, caller: Caller, rows: int) -> None:
-        """See `Doors`."""
 
 
 @dataclass(eq=False)
@@ -68,7 +50,7 @@ class Exchange:
 
     request: Request
     id: str
-    scope: str  # that it needs: predict, model or metrics
+    scope: Scope  # that it needs
     started: float = field(default_factory=time.perf_counter)
     caller: Caller | None = None
     rows: int = 0
@@ -103,7 +85,7 @@ class Gateway:
         self.served = served
         self.metrics.take(served.version)
 
-    async def exchange(self, request: Request, scope: str, answer: Answer) -> Response:
+    async def exchange(self, request: Request, scope: Scope, answer: Answer) -> Response:
         """Answer one request or refuse it, and write that down."""
         now = Exchange(request, request.scope["calyx.id"], scope)
         served = self.served
@@ -195,6 +177,17 @@ class Gateway:
         now.outcome = "answered"
         self.metrics.note_values(served.version, served.drift)
         return Response(self.metrics.write(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def tell_openapi(self, now: Exchange, caller: Caller, served: Served) -> Response:
+        """The description for programs."""
+        now.outcome = "answered"
+        return Response(served.description.openapi, media_type="application/json")
+
+    async def tell_docs(self, now: Exchange, caller: Caller, served: Served) -> Response:
+        """The description for people."""
+        now.outcome = "answered"
+        headers = {"content-security-policy": POLICY}
+        return Response(served.description.page, media_type="text/html", headers=headers)
 
     def tell_ready(self) -> dict[str, object]:
         """Whether it answers, by which release, and which folders it has refused."""

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calyx.secagg.keys import verify
-from calyx.serving.log_lines import NO_LINE, SIGNATURE_TAG, Begin, Line, Signature, signed_items
+from calyx.serving.log_lines import (
+    NO_LINE,
+    SIGNATURE_TAG,
+    Begin,
+    Line,
+    Signature,
+    parse_begin,
+    signed_items,
+)
 from calyx.serving.log_reading import ChainReader, Seen
 
 MOST_DAMAGES = 20  # that are told of one chain; the others are counted
@@ -134,7 +142,7 @@ class _Walk:
             self._accept(seen, seen.line)
         else:
             self._confirm()
-            self._tell(seen, f"line {self._number + 1} of the log was changed: this is not it")
+            self._tell(seen, f"line {self._number + 1} of the log was changed")
             self._skip(after)
         return 1
 
@@ -162,7 +170,8 @@ class _Walk:
             self._tell(seen, f"before this line, {missing} {'is' if gap == 1 else 'are'} missing")
         elif gap == 0 and self._at is not None:
             self._tell(
-                self._at, f"line {self._number} of the log was changed: the next one is of another"
+                self._at,
+                f"line {self._number} of the log was changed: the line after it has the hash of another",
             )
             self._at = None
         else:
@@ -206,9 +215,9 @@ class _Walk:
             self._tell(seen, "it is of no kind that a log has")
 
     def _take_begin(self, seen: Seen, line: Line) -> None:
-        begin = _parse_begin(line)
+        begin = parse_begin(line)
         if begin is None or (begin.replica, begin.file) != (self._chain.replica, seen.file_number):
-            self._tell(seen, "its first line is not that of this file")
+            self._tell(seen, "this is the first line of another file")
             return
         if (begin.torn_bytes, begin.torn_sha256) != (seen.torn.bytes, seen.torn.sha256):
             self._tell(seen, "the file before it ends otherwise than this line says")
@@ -258,13 +267,6 @@ def _number_before(first: Seen, second: Seen | None = None) -> int:
     if first.line is not None and (after is None or after.before == first.hash):
         return first.line.number - 1
     return 0 if after is None else max(0, after.number - 2)
-
-
-def _parse_begin(line: Line) -> Begin | None:
-    try:
-        return Begin(**line.fields)  # type: ignore[arg-type]  # checked by itself
-    except (TypeError, ValueError):
-        return None
 
 
 def _say_span(what: str, first: int, count: int) -> str:

@@ -16,7 +16,14 @@ from typing import Self
 from calyx.errors import CalyxError, UserError
 from calyx.files.outputs import show_path
 from calyx.files.plain import inner, write_atomically
-from calyx.serving.log_lines import MOST_LINE_BYTES, NO_LINE, hash_line, list_files, read_line
+from calyx.serving.log_lines import (
+    MOST_LINE_BYTES,
+    NO_LINE,
+    hash_line,
+    list_files,
+    parse_begin,
+    read_line,
+)
 
 PRIVATE_MODE = 0o600
 
@@ -105,8 +112,8 @@ def find_end(folder: Path, replica: int) -> LastLine:
     end = tail.rfind(b"\n")
     before = tail.rfind(b"\n", 0, max(end, 0))
     last = read_line(tail[before + 1 : end]) if end >= 0 and (before >= 0 or start == 0) else None
-    log = first.fields.get("log") if first is not None else None
-    if last is None or not isinstance(log, str):
+    begin = None if first is None else parse_begin(first)
+    if last is None or begin is None:
         raise UserError(
             f"{show_path(path)} is damaged, so that no line can follow its last one: see what `calyx "
             f"verify-log` says of it, and move {show_path(folder)} away to begin another log."
@@ -114,5 +121,5 @@ def find_end(folder: Path, replica: int) -> LastLine:
     torn = tail[end + 1 :]
     torn_hash = hashlib.sha256(torn).hexdigest() if torn else ""
     return LastLine(
-        log, number, last.number, hash_line(tail[before + 1 : end]), len(torn), torn_hash
+        begin.log, number, last.number, hash_line(tail[before + 1 : end]), len(torn), torn_hash
     )

@@ -121,6 +121,14 @@ def read_line(line: bytes) -> Line | None:
     return Line(number, before, time, what, fields)
 
 
+def parse_begin(line: Line) -> Begin | None:
+    """What the first line of a file says, or None where it is no such line."""
+    try:
+        return Begin(**line.fields) if line.what == "begin" else None  # type: ignore[arg-type]  # checked there
+    except (TypeError, ValueError):
+        return None
+
+
 def signed_items(
     log: str, number: int, before: str, time: str, why: str
 ) -> tuple[str, int, str, str, str]:

@@ -10,6 +10,7 @@ them: of each variable its bins or categories, then "outside" and "missing".
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -97,10 +98,21 @@ class Population:
 
     def _values(self, rows: Values) -> Values:
         """[N, V]."""
-        columns = [list(one.variable.columns) for one in self.known]
-        if all(len(one) == 1 for one in columns):
-            return rows[:, [one[0] for one in columns]]
-        return np.stack([rows[:, one].mean(axis=1) for one in columns], axis=1)
+        values = rows[:, self._first]
+        for place, columns in self._images:
+            values[:, place] = rows[:, columns].mean(axis=1)
+        return values
+
+    @cached_property
+    def _first(self) -> Cells:
+        """The first column [V] of each variable."""
+        return np.array([one.variable.columns[0] for one in self.known], dtype=np.int64)
+
+    @cached_property
+    def _images(self) -> list[tuple[int, Cells]]:
+        """Places among the V of those that are a mean, and of which columns."""
+        images = [(i, one.variable) for i, one in enumerate(self.known)]
+        return [(i, np.array(of.columns)) for i, of in images if len(of.columns) > 1]
 
 
 def read_population(schema: Schema, baseline: Baseline | None) -> Population:

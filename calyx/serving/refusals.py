@@ -54,6 +54,8 @@ def as_response(
         body["problems"] = [asdict(problem) for problem in refused.problems]
         body["more_problems"] = refused.more_problems
     sent = dict(headers or {})
+    if refused.status == HTTPStatus.UNAUTHORIZED:
+        sent["www-authenticate"] = "Bearer"  # which RFC 9110 §15.5.2 asks for
     if refused.retry_after_s is not None:
         sent["retry-after"] = str(refused.retry_after_s)
     return Response(

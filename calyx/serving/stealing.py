@@ -30,12 +30,11 @@ from calyx.serving.traces import Inputs, Queries, Signs, Trace
 log = logging.getLogger(__name__)
 
 Action = Literal["answer", "slow", "stop"]
-LEAST_ROWS = 100  # judged rows, before which nothing is said of a caller
-PATIENCE = 100  # judged rows that a caller may send while slowed, before it is stopped
+LEAST_ROWS = 32  # judged rows, before which nothing is said of a caller
+PATIENCE = 64  # rows that a slowed caller may ask, at once and in all, before it is stopped
 MOST_BYTES = 2**26  # of all callers' traces; those that asked least lately are forgotten
 NEARNESS = 0.15  # of the distance between unrelated rows, within which two are near
-_EVERY = 16  # judged rows between two looks at the signs
-_LONGEST_WAIT_S = 600
+_EVERY = 8  # judged rows between two looks at the signs
 
 
 @config
@@ -58,11 +57,20 @@ class Verdict:
 
     action: Action
     retry_after_s: int = 0
-    reason: str = ""  # a sentence for the caller and the log; "" where nothing is suspected
+    reason: str = (
+        ""  # sentences for the caller; what gave it away is in the log and in the stop's file
+    )
     is_alert: bool = False  # this request is the one by which the caller became slowed or stopped
 
 
 _ANSWER = Verdict("answer")
+_TOLD = (  # a thief need not know by which sign
+    "What this caller asks looks like copying the model, and not like asking about cases."
+)
+_SLOWED = (
+    f"{_TOLD} Until that has changed, ask for at most {PATIENCE} rows at a time, and wait between."
+)
+_STOPPED = f"{_TOLD} Whoever runs this gateway can say more, and lift the stop."
 
 
 @dataclass(eq=False)
@@ -71,7 +79,8 @@ class _Suspect:
 
     trace: Trace
     looked: int = 0  # judged rows at the last look
-    since: int | None = None  # judged rows when it became suspected; None: it is not
+    since: float | None = None  # when it became suspected; None: it is not
+    asked: int = 0  # rows since then
     free_at: float = 0.0  # when a slowed caller is answered again
     reason: str = ""
 
@@ -96,34 +105,54 @@ class Detector:
     def observe(self, caller: str, queries: Queries) -> Verdict:
         """Look at the rows of a request, before it is answered, and say what becomes of it.
 
-        Rows of a request that is refused are not looked at again when they are sent again. Raises OSError
-        where a stop cannot be read or written.
+        Rows of a request that is refused are not looked at again when they are sent again.
         """
         if self._cfg.mode == "off":
             return _ANSWER
         now = self._now()
-        hold = self._holds.find(caller, now)
-        if hold is not None and self._cfg.mode == "stop":
-            return Verdict("stop", math.ceil(hold.until - now), hold.reason)
-        suspect = self._take(caller)
-        if suspect.since is not None and self._cfg.mode != "alert" and now < suspect.free_at:
-            return Verdict("slow", math.ceil(suspect.free_at - now), suspect.reason)
+        hold = self._find_hold(caller, now) if self._cfg.mode == "stop" else None
+        if hold is not None:
+            return Verdict("stop", math.ceil(hold.until - now), _STOPPED)
+        suspect = self._take(caller, now)
+        if suspect.since is not None and self._cfg.mode != "alert":
+            if now < suspect.free_at:
+                return Verdict("slow", math.ceil(suspect.free_at - now), _SLOWED)
+            if len(queries) > PATIENCE:
+                return Verdict("slow", 1, _SLOWED)
         before = suspect.trace.num_bytes
         suspect.trace.watch(queries, self._population)
         self._bytes += suspect.trace.num_bytes - before
         return self._judge(caller, suspect, len(queries), now)
 
-    def _take(self, caller: str) -> _Suspect:
-        """The caller's trace, now the newest; the oldest go where there is no room."""
+    def _find_hold(self, caller: str, now: float) -> Hold | None:
+        """The caller's stop, of whichever replica; where that cannot be read, nobody is let in by it."""
+        try:
+            return self._holds.find(caller, now)
+        except OSError as error:
+            log.error("whether %s is stopped cannot be read: %s", caller, error.strerror)
+            return Hold(
+                caller=caller, since=now, until=now + 60, reason="The stops cannot be read."
+            )
+
+    def _take(self, caller: str, now: float) -> _Suspect:
+        """The caller's trace, now the newest; the oldest go where there is no room.
+
+        A suspicion that came to nothing for as long as a stop lasts is forgotten.
+        """
         suspect = self._suspects.get(caller)
+        if suspect and suspect.since is not None and now > suspect.since + self._cfg.hold_s:
+            self._forget(caller)
+            suspect = None
         if suspect is None:
             suspect = self._suspects[caller] = _Suspect(Trace(self._radius))
             self._bytes += suspect.trace.num_bytes
         self._suspects.move_to_end(caller)
         while self._bytes > MOST_BYTES and len(self._suspects) > 1:
-            _, oldest = self._suspects.popitem(last=False)
-            self._bytes -= oldest.trace.num_bytes
+            self._forget(next(iter(self._suspects)))
         return suspect
+
+    def _forget(self, caller: str) -> None:
+        self._bytes -= self._suspects.pop(caller).trace.num_bytes
 
     def _judge(self, caller: str, suspect: _Suspect, rows: int, now: float) -> Verdict:
         judged = suspect.trace.judged
@@ -136,26 +165,30 @@ class Detector:
             suspect.since = None
             return _ANSWER
         is_first = suspect.since is None
-        if suspect.since is None:
-            suspect.since = judged
+        suspect.asked = 0 if is_first else suspect.asked + rows
+        if is_first:
+            suspect.since = now
             log.warning("%s may be copying the model: %s", caller, suspect.reason)
         if self._cfg.mode == "alert":
-            return Verdict("answer", reason=suspect.reason, is_alert=is_first)
-        if self._cfg.mode == "stop" and judged >= suspect.since + PATIENCE:
+            return Verdict("answer", is_alert=is_first)
+        if self._cfg.mode == "stop" and suspect.asked > PATIENCE:
             return self._stop(caller, suspect, now)
-        wait_s = min(_LONGEST_WAIT_S, rows * self._cfg.row_s)
+        wait_s = min(rows, PATIENCE) * self._cfg.row_s
         suspect.free_at = now + wait_s
         if not is_first:
-            return Verdict("answer", reason=suspect.reason)
-        return Verdict("slow", math.ceil(wait_s), suspect.reason, is_alert=True)
+            return _ANSWER
+        return Verdict("slow", math.ceil(wait_s), _SLOWED, is_alert=True)
 
     def _stop(self, caller: str, suspect: _Suspect, now: float) -> Verdict:
         until = now + self._cfg.hold_s
-        self._holds.add(Hold(caller=caller, since=now, until=until, reason=suspect.reason))
-        gone = self._suspects.pop(caller)
-        self._bytes -= gone.trace.num_bytes
+        try:
+            self._holds.add(Hold(caller=caller, since=now, until=until, reason=suspect.reason))
+        except OSError as error:  # it stays slowed, and is stopped again as soon as it asks
+            log.error("the stop of %s cannot be written: %s", caller, error.strerror)
+        else:
+            self._forget(caller)
         log.error("%s is stopped for %d s: %s", caller, self._cfg.hold_s, suspect.reason)
-        return Verdict("stop", self._cfg.hold_s, suspect.reason, is_alert=True)
+        return Verdict("stop", self._cfg.hold_s, _STOPPED, is_alert=True)
 
 
 def find_reason(signs: Signs, cfg: DetectorConfig) -> str:

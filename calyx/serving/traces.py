@@ -26,6 +26,7 @@ Flags = NDArray[np.bool_]
 MOST_ANCHORS = 256  # earlier rows that later ones are compared with
 MOST_ANCHOR_BYTES = 2**21
 KEPT = 1024  # judged rows, of which the signs are read
+MOST_SEEN = 4096  # rows that are known again when they are repeated
 VARIED = 2  # columns in which a variant may differ; fewer where there are fewer than eight
 SIGMAS = 3.0  # standard errors by which a sign must be beyond its limit
 _CHUNK = 128  # rows that are compared at once
@@ -67,6 +68,7 @@ class Trace:
     radius: float  # in units of inputs, within which two rows are near
     anchors: Inputs = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))  # [A, F]
     judged: int = 0  # rows in all
+    _seen: dict[int, None] = field(default_factory=dict)  # hashes of rows, the oldest first
     _last: Values | None = None  # [C]
     _new: Values | None = None  # [C] the last row that was no variant
     # [KEPT, 3] of judged rows, the oldest are written over: near, excess, reach
@@ -75,15 +77,18 @@ class Trace:
     @property
     def num_bytes(self) -> int:
         """About how much memory it takes."""
-        return self.anchors.nbytes + self._ring.nbytes
+        return self.anchors.nbytes + self._ring.nbytes + 100 * len(self._seen)
 
     def watch(self, queries: Queries, population: Population) -> None:
         """Judge the rows of a request in their order."""
         for begin in range(0, len(queries), _CHUNK):
-            self._watch(queries.take(slice(begin, begin + _CHUNK)), population)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is that large is near nothing
+                self._watch(queries.take(slice(begin, begin + _CHUNK)), population)
 
     def _watch(self, of: Queries, population: Population) -> None:
-        new = ~self._find_variants(np.where(np.isnan(of.rows), _HOLE, of.rows))
+        rows = np.where(np.isnan(of.rows), _HOLE, of.rows)
+        new = ~self._find_variants(rows)
+        new[new] = self._find_unseen(rows[new])
         inputs, cells = of.inputs[new], of.cells[new]
         near, same = self._find_near(inputs)
         excess, reach = population.excess[cells].sum(axis=1), population.reach[cells].sum(axis=1)
@@ -109,6 +114,17 @@ class Trace:
         if not is_variant.all():
             self._new = rows[np.flatnonzero(~is_variant)[-1]]
         return is_variant
+
+    def _find_unseen(self, rows: Values) -> Flags:
+        """Which rows [M] are not among those that came last; they are from now on."""
+        flags = []
+        for row in rows:
+            key = hash(row.tobytes())
+            flags.append(key not in self._seen)
+            self._seen[key] = None
+        while len(self._seen) > MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        return np.array(flags, dtype=bool)
 
     def _find_near(self, inputs: Inputs) -> tuple[Flags, Flags]:
         """Which inputs [M] are near an anchor or an earlier one of them, and which are equal to one."""

@@ -22,7 +22,7 @@ from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware, HardwareConfig, apply, resolve
 from calyx.model.makeup import Makeup, check_left, find_left_behind, makeup_of
-from calyx.model.weights import Weights, hash_weights, initial_model
+from calyx.model.weights import Weights, hash_weights, initial_model, stack, unstack
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
@@ -30,7 +30,6 @@ from calyx.questions.cv import num_folds, scored_folds
 from calyx.questions.question import Question
 from calyx.questions.registry import question_of
 from calyx.questions.segments import Contents, Inquiry, Segments, weigh
-from calyx.run.folds import stack, unstack
 from calyx.run.order import Order
 from calyx.tasks.causes import cause_of
 from calyx.tasks.registry import load_task

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from calyx.model.weights import Weights
-from calyx.run.folds import CV_RUN, fold_run, unstack
+from calyx.model.weights import Weights, unstack
+from calyx.run.folds import CV_RUN, fold_run
 from client.gate.assignment import AssignedModel, Assignment
 from client.rows.data import ClientData, prepare_rows, with_all_tested
 

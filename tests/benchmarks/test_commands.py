@@ -10,6 +10,7 @@ import pytest
 from support.pages import ROOT
 
 from benchmarks import drift, faults, imprint, leakage, secagg, timing_questions
+from benchmarks.stealing import membership, thieves
 from benchmarks.tables import __main__ as tables
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
@@ -185,3 +186,20 @@ def test_the_command_of_timing(run, monkeypatch):
     monkeypatch.setattr(timing_questions, "EPOCHS", 30)
     found = run("timing", "--short", "--markers", "2", "--seed", "3")
     assert found == {"bits": 20, "right_by_journals": 20}
+
+
+@pytest.mark.e2e
+def test_the_command_of_stealing(run, monkeypatch):
+    """One short run of the thieves, the callers and the attackers; what they find is tested below it."""
+    for room, name in ((thieves, "STEPS"), (membership, "SHADOW_STEPS"), (membership, "NOISY")):
+        monkeypatch.setattr(room, name, 10)
+    words = ("--tasks", "digits", "--asked", "100", "--callers", "0", "--shadows", "2")
+    found = run("stealing.__main__", *words, "--with", "rounds=2")
+    assert {one["policy"] for one in found["thefts"]} == {
+        "all digits",
+        "3 digits",
+        "2 digits",
+        "label",
+    }
+    assert all(0 <= one["agreement"] <= 1 for one in found["thefts"])
+    assert {one["attack"]["name"] for one in found["membership"]} >= {"LiRA", "is it right"}

@@ -7,8 +7,7 @@ from support.clients import LINKS, Clients, code_of
 from support.csv_files import write_folder, write_schema
 from support.federation import Federation
 
-from calyx.model.weights import hash_weights
-from calyx.run.folds import stack
+from calyx.model.weights import hash_weights, stack
 from calyx.run.order import Cv
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from calyx.serving.app import make_app
+from calyx.serving.caller import Caller
 from calyx.serving.config import ServeConfig
 from calyx.serving.gateway import Gateway
 from calyx.serving.log_opening import open_log
@@ -33,11 +34,6 @@ HEART_ROW = {
 }
 
 
-@dataclass(frozen=True)
-class Named:
-    name: str
-
-
 class Everybody:
     """Doors at which whoever says a name is known, and whoever says none is not."""
 
@@ -45,7 +41,7 @@ class Everybody:
         name = request.headers.get("authorization", "")
         if not name:
             raise Refused(401, "Who asks?", "Say it.")
-        return Named(name)
+        return Caller(name, frozenset([scope]))
 
     def spend(self, caller, rows):
         if rows > 100:

@@ -17,7 +17,7 @@ from calyx.cli.release.data import Looked, read_looked
 from calyx.cli.release.figures import compared_part, robust_part, test_part, validation_part
 from calyx.cli.release.model import Chosen, choose
 from calyx.cli.release.parts import lock_part, model_part, privacy_part, schema_part, task_part
-from calyx.cli.release.settings import clean_config, hide_names
+from calyx.cli.release.settings import clean_config, hidden_names, hide_names
 from calyx.cli.trained import Trained, add_client, read_trained
 from calyx.config.section import digest
 from calyx.errors import UserError, printable
@@ -86,8 +86,8 @@ class Contents:
     def card(self, identity: Identity, created: datetime) -> Card:
         """The card. Raises UserError where Calyx's own code cannot be read."""
         trained, chosen, extras = self.trained, self.chosen, self.extras
-        summary, clients = trained.summary, trained.task.clients
-        hidden = () if self.are_clients_named else clients
+        summary = trained.summary
+        hidden = hidden_names(trained.task.clients, are_told=self.are_clients_named)
         config, left_out = clean_config(trained.config, hidden)
         reasons = {"confusion": summary.absent.get("test_confusion", _why_no_confusion(trained))}
         reasons |= _NOT_ASKED | self.looked.absent | extras.absent
@@ -159,7 +159,7 @@ def read_contents(run: Path, options: Namespace) -> Contents:
     trained = read_trained(folder, config)
     _check_whole(trained)
     chosen = choose(trained, options)
-    hidden = () if options.name_clients else trained.task.clients
+    hidden = hidden_names(trained.task.clients, are_told=options.name_clients)
     looked = read_looked(trained, hidden)
     trained = replace(trained, summary=_hide_names(trained.summary, hidden))
     extras = _export(chosen) if options.onnx else Extras()

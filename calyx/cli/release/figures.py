@@ -30,8 +30,7 @@ def test_part(summary: Summary, chosen: Chosen) -> FiguresPart:
     whose = {
         "common": f"the common model on {summary.testers} test rows",
         "own": "all clients' own models, each on its own client's test rows",
-        "both": f"test_*: the common model on {summary.testers} test rows; personal_*: the clients' "
-        "own models",
+        "both": f"the common model (test_*) and the clients' own (personal_*) on {summary.testers} test rows",
     }[summary.models]
     if chosen.client is not None:
         whose += "; the figures of this client's model alone are in no file of the run"

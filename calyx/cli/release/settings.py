@@ -2,7 +2,7 @@
 
 import getpass
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,13 @@ class _Cleaner:
 
     def _is_client(self, value: object, key: str) -> bool:
         return key == "task.clients" and isinstance(value, str) and value in self.names
+
+
+def hidden_names(clients: Sequence[str], *, are_told: bool) -> Collection[str]:
+    """The names that no card tells, to be asked quickly whether a word is one of them."""
+    if are_told:
+        return ()
+    return clients if isinstance(clients, NumberedNames) else frozenset(clients)
 
 
 def clean_config(

@@ -25,12 +25,13 @@ from support.tls import served
 
 from benchmarks.malformed import NodeKey
 from calyx.fleet.gateway import Behind, make_gateway
-from calyx.fleet.guard import Audit, Buckets, Held, Limits, neighbourhood
+from calyx.fleet.guard import Audit, Held, Limits
 from calyx.fleet.proofs import Replays
 from calyx.fleet.quotas import Quotas
 from calyx.fleet.waiting import HOLD_S
 from calyx.flower.bell import AppBell, bind_bell
 from calyx.flower.messages import FLEET_PATHS
+from calyx.machine.neighbourhoods import Buckets, neighbourhood
 from calyx.trust.authority import make_server
 
 NORTH, SOUTH = NodeKey(), NodeKey()

@@ -18,6 +18,7 @@ from calyx.data.schema import Column, Schema, Table, mark_missing, without_codes
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitted import ColumnFit, constants_of, fitted_of
 from calyx.preprocessing.fitting import apply, fit
+from calyx.preprocessing.planned import Plan
 from calyx.preprocessing.spread import NOISE, moments
 from client.rows.checks import check_table
 
@@ -180,10 +181,13 @@ def test_constants_and_inputs_are_those_of_each_column_alone(case, cfg):
         except ValueError as error:
             with pytest.raises(ValueError, match=str(error)):
                 apply(fitted, table(x))
+            with pytest.raises(ValueError, match=str(error)):
+                Plan(fitted).apply(x)
             continue
         inputs = np.stack(parts, axis=1).astype(np.float32)
         assert apply(fitted, table(x)).tobytes() == inputs.tobytes()
         assert apply(fitted, table(x)).flags.c_contiguous
+        assert Plan(fitted).apply(x).tobytes() == inputs.tobytes()
 
 
 def test_a_block_that_is_cut_in_pieces_learns_the_same(monkeypatch):

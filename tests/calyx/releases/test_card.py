@@ -81,10 +81,12 @@ def test_a_card_that_contradicts_itself_is_refused(changed, said):
         read_card(json.dumps(json.loads(DATA) | changed).encode())
 
 
-def test_a_card_of_more_bytes_than_any_has_is_not_parsed(monkeypatch):
+def test_a_card_of_more_bytes_than_any_has_is_neither_parsed_nor_written(monkeypatch):
     monkeypatch.setattr(cards, "MOST_CARD_BYTES", len(DATA) - 1)
     with pytest.raises(CalyxError, match="more than"):
         read_card(DATA)
+    with pytest.raises(CalyxError, match="a schema of 13 columns"):
+        card_bytes(card_of())
 
 
 @pytest.mark.parametrize(

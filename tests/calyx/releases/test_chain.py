@@ -103,8 +103,10 @@ def test_a_linked_release_is_refused(folder, tmp_path):
     assert "is a link" in refused(folder)
 
 
-def test_older_releases_may_be_of_older_code_and_the_newest_may_not(tmp_path):
+def test_older_releases_may_be_of_an_older_calyx_and_the_newest_may_not(tmp_path):
     make_release(tmp_path / "heart-1", code="0" * 64)
+    (tmp_path / "heart-1" / "card.json").write_text('{"format":"calyx-card/0"}')
+    rewrite(tmp_path / "heart-1", "anna", "bela")
     make_release(tmp_path / "heart-2")
     assert read_chain(tmp_path, SIGNERS).newest.manifest.version == 2
     make_release(tmp_path / "heart-3", code="0" * 64)
@@ -120,6 +122,8 @@ def test_a_new_release_goes_on_from_the_newest(folder):
         plan_release(folder / "new", None, "heart", folder / "heart-2")
     with pytest.raises(UserError, match="there already"):
         plan_release(folder / "heart-3", None, "heart")
+    with pytest.raises(UserError, match="nothing else may lie"):
+        plan_release(folder / "heart-3" / "new", None, "heart")
 
 
 def test_a_parent_may_lie_elsewhere(folder, tmp_path):

@@ -176,6 +176,7 @@ def test_no_more_is_told_than_the_policy_says(tmp_path, answer) -> None:
 
 
 def test_metrics_count_requests_by_path_and_status(asked) -> None:
+    run(asked.predict({}))
     text = run(asked.client.get("/metrics")).text
     assert 'calyx_requests_total{path="/v1/predict",status="422"}' in text
     assert "calyx_release_version 1.0" in text

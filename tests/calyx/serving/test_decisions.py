@@ -217,3 +217,12 @@ def test_signatures_come_while_nobody_asks(tmp_path: Path) -> None:
         while check(tmp_path).signed_line < 4 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert check(tmp_path).signed_line >= 4  # begin, signature, decision, signature
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b"no line", b'{"log":"x"}\nno line\n'])
+def test_no_log_goes_on_behind_a_file_that_is_none(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "decisions-1-000003.jsonl").write_bytes(damage)
+    with pytest.raises(UserError, match="is damaged, so that no line can follow"):
+        begin_log(tmp_path)
+    begin_log(tmp_path, replica=2).close()  # nothing is held
+    assert list_files(tmp_path)[1].keys() == {3}

@@ -110,3 +110,17 @@ def test_a_baseline_of_another_schema_is_refused():
     """Rather than counted in the wrong place."""
     with pytest.raises(ValueError, match="the baseline has no column x0"):
         read_population(SCHEMA, Baseline(sites=2, rows=10, columns=()))
+
+
+def test_numbers_are_counted_as_numpy_counts_them():
+    """Over bins of unequal width, with every edge among the values."""
+    from calyx.data.schema import Column, Schema
+
+    edges = (0.0, 0.1, 0.7, 1.0, 5.0)
+    of = ColumnBaseline(name="x", edges=edges, counts=(1, 1, 1, 1))
+    schema = Schema((Column("x", "numeric", low=0, high=5),), ("a", "b"))
+    population = read_population(schema, Baseline(sites=2, rows=4, columns=(of,)))
+    values = np.append(np.random.default_rng(0).uniform(0, 5, 5000), edges)
+    counts = DriftCounts(population)
+    counts.add(population.find_cells(values[:, None]))
+    assert counts.counts.tolist() == [*np.histogram(values, edges)[0].tolist(), 0, 0]

@@ -28,10 +28,14 @@ def start(folder, *words):
     )
 
 
+def wait_for_line(process, what):
+    """The gateway's next line that says so."""
+    return next(line for line in process.stdout if what in line)
+
+
 def wait_for_port(process):
-    """The port in the gateway's first line."""
-    line = process.stdout.readline()
-    return int(line.rpartition(":")[2])
+    """The port that the gateway says."""
+    return int(wait_for_line(process, "signed by").rpartition(":")[2])
 
 
 def ask(port):
@@ -61,7 +65,7 @@ def test_a_dead_replica_is_replaced_and_a_signal_ends_all(folder) -> None:
         assert ask(port)["release"] == {"name": "heart", "version": 1}
         one, other = children(process)
         os.kill(one, signal.SIGKILL)
-        assert process.stdout.readline().endswith("killed by signal 9; it is started again.\n")
+        wait_for_line(process, "was killed by signal 9; it is started again.")
         assert ask(port)["ready"]
         assert other in children(process)
         second = start(folder, f"serve.port={port}", "serve.state_dir=other")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from support.populations import SCHEMA, draw_evenly, draw_patients, make_population
 
+from calyx.data.schema import Column, Schema
 from calyx.serving.holds import Holds
+from calyx.serving.population import read_population
 from calyx.serving.reference import draw_reference
 from calyx.serving.stealing import Detector, DetectorConfig
 from calyx.serving.traces import Queries
@@ -91,7 +93,8 @@ def test_a_thief_is_slowed_and_then_stopped(detector, clock, draw):
     assert [v.action for v in verdicts if v.is_alert] == ["slow", "stop"]
     stopped = next(v for v in verdicts if v.action == "stop")
     assert stopped.retry_after_s == 86_400
-    assert "rows" in stopped.reason
+    assert "looks like copying the model" in stopped.reason
+    assert not any(sign in stopped.reason for sign in ("close", "away"))  # which is the log's
     assert actions[-1] == "stop"
 
 
@@ -143,6 +146,29 @@ def test_whoever_only_wants_to_know_refuses_nobody(detector, mode, alerts):
     assert sum(v.is_alert for v in verdicts) == alerts
 
 
+def test_without_a_baseline_only_nearness_is_judged(tmp_path):
+    """And of text nothing, since its numbers are no places."""
+    unknown = read_population(SCHEMA, None)
+    reference = draw_reference(SCHEMA, unknown, _prepare)
+    one = Detector(DetectorConfig(), unknown, reference, Holds(tmp_path / "holds"), Clock())
+    rng = np.random.default_rng(7)
+
+    def ask(caller, rows):
+        for begin in range(0, len(rows), 20):
+            part = rows[begin : begin + 20]
+            queries = Queries(part, _prepare(part), unknown.find_cells(part))
+            yield one.observe(caller, queries).action
+
+    assert set(ask("evenly", draw_evenly(rng, 400))) == {"answer"}
+    assert "slow" in ask("steps", _walk(rng, draw_patients(rng, 20), 4))
+    text = Schema((Column("letter", "text"),), ("a", "b"))
+    assert len(draw_reference(text, read_population(text, None), _prepare_nothing)) == 0
+
+
+def _prepare_nothing(rows):
+    return rows.astype(np.float32)
+
+
 def test_memory_is_bounded_however_many_callers_there_are(detector, monkeypatch):
     """The ones that asked least lately are forgotten."""
     import calyx.serving.stealing as room
@@ -153,6 +179,20 @@ def test_memory_is_bounded_however_many_callers_there_are(detector, monkeypatch)
         _ask(one, draw_patients(np.random.default_rng(number), 100), caller=str(number))
     assert sum(s.trace.num_bytes for s in one._suspects.values()) == one._bytes <= 200_000 + 40_000
     assert "49" in one._suspects
+
+
+def test_a_thief_is_stopped_where_the_stop_cannot_be_written(detector, clock, tmp_path):
+    """As on a full disk: each time that it asks."""
+    one, rows = detector(), draw_evenly(np.random.default_rng(6), 600)
+    (tmp_path / "holds").rmdir()
+    actions = []
+    for begin in range(0, 600, 20):
+        actions += [v.action for v in _ask(one, rows[begin : begin + 20])]
+        clock.now += 30
+    assert actions[0] == "answer"
+    assert set(actions[-10:]) == {"stop"}
+    (tmp_path / "holds").write_text("in the way")
+    assert _ask(one, rows[:1], caller="clinic")[0].action == "stop"  # who is stopped is not known
 
 
 def test_a_damaged_hold_lets_nobody_in(tmp_path):

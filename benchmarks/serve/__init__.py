@@ -1,0 +1,1 @@
+"""How fast the gateway answers beside servers of other people: `python -m benchmarks.serve`."""

@@ -1,0 +1,215 @@
+"""How fast the gateway answers, beside LitServe and BentoML with the same model, measured in turns.
+
+Ours has all that it does in use: a key, its budgets, every cell checked, unusual values and drift counted,
+the detector of stealing (which alerts here: one row again and again is what it looks for), and a line of
+the signed log a request. Theirs checks nothing and knows nobody, and computes by PyTorch, as their pages
+show it. All speak plain HTTP on loopback, one worker each, eight connections.
+
+    python -m benchmarks.serve --data FOLDER [--folder FOLDER] [--seconds 5] [--turns 3]
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engine.machine import describe
+from benchmarks.engine.programs import Failed
+from benchmarks.serve.load import request_of
+from benchmarks.serve.programs import (
+    PEERS,
+    environment,
+    make_peer,
+    peer_command,
+    program,
+    run_calyx,
+    serving,
+)
+from calyx.machine.ports import why_taken
+
+OURS = "Calyx"
+SIZES = (1, 256)  # rows of a request
+CONNECTIONS = 8
+RATE = 300.0  # requests a second, at which times are measured
+_ROW = {
+    **{"age": 63, "sex": 1, "cp": 1, "trestbps": 145, "chol": 233, "fbs": 1, "restecg": 2},
+    **{"thalach": 150, "exang": 0, "oldpeak": 2.3, "slope": 3, "ca": 0, "thal": 6},
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    name: str
+    port: int
+    requests: Mapping[int, bytes]  # by their rows
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One load on one server."""
+
+    server: str
+    rows: int
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the task heart's files")
+    parser.add_argument("--folder", type=Path, help="where peers' environments are kept")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        _say("making two releases …")
+        key = make_releases(folder, options.data.absolute())
+        servers = list(_start_all(folder, options.folder or folder / "peers", key, stack))
+        found = [
+            _measure(server, rows, options.seconds, 0.0)
+            for _ in range(options.turns)
+            for rows in SIZES
+            for server in servers
+        ]
+        paced = _measure(servers[0], 1, options.seconds, RATE)
+        swapped, version = _swap(folder, servers[0], options.seconds)
+    sys.stdout.write(f"{write_table(found, paced, swapped, version)}\n")
+    sys.stdout.write(json.dumps({"machine": describe(), "measured": [*map(vars, found)]}) + "\n")
+    return 0
+
+
+def make_releases(folder: Path, data: Path) -> str:
+    """A run, the first release of it in releases/, the second beside, signed by two; an API key."""
+    run = folder / "run"
+    short = ["rounds=2", "training.epochs=1", "baselines=false", f"hydra.run.dir={run}"]
+    run_calyx(folder, "simulate", "task=heart", f"task.data_dir={data}", *short)
+    for name in ("anna", "bela"):
+        run_calyx(folder, "keys", "signer", name)
+    publics = ["anna.pub", "bela.pub"]
+    run_calyx(folder, "keys", "signers", "--threshold", "2", "--out", "signers.json", *publics)
+    (folder / "releases").mkdir()
+    for release in ("releases/heart-1", "releases/heart-2"):
+        run_calyx(folder, "release", str(run), "--to", release)
+        for name in ("anna", "bela"):
+            run_calyx(folder, "release", "sign", release, "--key", f"{name}.key")
+    (folder / "releases" / "heart-2").rename(folder / "heart-2")
+    scopes = ["--scope", "predict", "--expires", "1d"]
+    said = run_calyx(folder, "keys", "gateway", "add", "bench", *scopes)
+    return next(word for word in said.split() if word.startswith("calyx_"))
+
+
+def _start_all(folder: Path, peers: Path, key: str, stack: ExitStack) -> Iterator[Server]:
+    ports = _free_ports(1 + len(PEERS))
+    far = 10**9
+    words = [f"serve.port={ports[0]}", "serve.keys=gateway.json", "serve.detector.mode=alert"]
+    words += [f"serve.limits.requests_per_minute={far}", f"serve.limits.rows_per_day={far}"]
+    ours = program("serve", "releases", "--signers", "signers.json", *words)
+    at = ["env", f"--chdir={folder}"]
+    stack.enter_context(serving([*at, *ours], ports[0], {}))
+    yield Server(OURS, ports[0], _requests("/v1/predict", [f"authorization: Bearer {key}"]))
+    release = folder / "releases" / "heart-1"
+    for peer, port in zip(PEERS, ports[1:], strict=True):
+        try:
+            python = make_peer(peer, peers / peer.module)
+            command = peer_command(peer, python, release, port)
+            stack.enter_context(serving(command, port, {"RELEASE": str(release)}))
+        except (Failed, AssertionError) as error:
+            _say(f"{peer.name} is not measured: {error}")
+            continue
+        yield Server(peer.name, port, _requests("/predict", []))
+
+
+def _requests(path: str, headers: list[str]) -> dict[int, bytes]:
+    bodies = {rows: json.dumps({"rows": [_ROW] * rows}).encode() for rows in SIZES}
+    return {rows: request_of(path, body, headers) for rows, body in bodies.items()}
+
+
+def _free_ports(count: int) -> list[int]:
+    return [port for port in range(9200, 9400) if why_taken("127.0.0.1", port) is None][:count]
+
+
+def _load(server: Server, rows: int, seconds: float, rate: float) -> "subprocess.Popen[bytes]":
+    words = [str(server.port), str(seconds), str(CONNECTIONS), str(rate)]
+    command = [sys.executable, "-m", "benchmarks.serve.load", *words]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment())
+    if process.stdin is not None:
+        process.stdin.write(server.requests[rows])
+        process.stdin.close()
+        process.stdin = None
+    return process
+
+
+def _measure(server: Server, rows: int, seconds: float, rate: float) -> Measured:
+    return _read(server, rows, _load(server, rows, seconds, rate))
+
+
+def _read(server: Server, rows: int, process: "subprocess.Popen[bytes]") -> Measured:
+    out, _ = process.communicate()
+    said: dict[str, Any] = json.loads(out)
+    if said["failed"]:
+        _say(f"{server.name}, {rows} rows: {said['failed']} failed: {said['why']}")
+    return Measured(
+        server.name, rows, said["per_s"], said["p50_ms"], said["p99_ms"], said["failed"]
+    )
+
+
+def _swap(folder: Path, server: Server, seconds: float) -> tuple[Measured, int]:
+    """The same pace while a newer release is put there; and the version that answers after it."""
+    process = _load(server, 1, seconds + 3, RATE)
+    time.sleep(1)
+    shutil.copytree(folder / "heart-2", folder / "releases" / ".heart-2")
+    (folder / "releases" / ".heart-2").rename(folder / "releases" / "heart-2")
+    measured = _read(server, 1, process)
+    import httpx
+
+    ready = httpx.get(f"http://127.0.0.1:{server.port}/readyz").json()
+    return measured, int(ready["release"]["version"])
+
+
+def write_table(found: Sequence[Measured], paced: Measured, swapped: Measured, version: int) -> str:
+    """The figures as Markdown: medians over the turns, and how many times a peer's ours are."""
+    lines = ["| server | one row: requests/s, p50, p99 | batches of 256: rows/s | times ours |"]
+    lines.append("|---|---|---|---|")
+    best = {rows: _median(found, OURS, rows, "per_s") for rows in SIZES}
+    for name in dict.fromkeys(one.server for one in found):
+        one, many = (_median(found, name, rows, "per_s") for rows in SIZES)
+        p50, p99 = (_median(found, name, 1, key) for key in ("p50_ms", "p99_ms"))
+        times = "" if name == OURS else f"{best[1] / one:.1f}, {best[256] / many:.1f}"
+        lines.append(
+            f"| {name} | {one:,.0f}, {p50:.1f} ms, {p99:.1f} ms | {256 * many:,.0f} | {times} |"
+        )
+    lines.append("")
+    lines.append(f"At {RATE:.0f} requests/s: p50 {paced.p50_ms} ms, p99 {paced.p99_ms} ms.")
+    lines.append(
+        f"A swap to version {version} under that load: {swapped.failed} failed, p99 {swapped.p99_ms} ms."
+    )
+    return "\n".join(lines)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _median(found: Sequence[Measured], name: str, rows: int, key: str) -> float:
+    values = [vars(one)[key] for one in found if (one.server, one.rows) == (name, rows)]
+    return float(statistics.median(values))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
