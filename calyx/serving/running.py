@@ -14,6 +14,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from calyx.errors import CalyxError, UserError
@@ -59,24 +60,20 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
         for rejected in gateway.rejected if running.replica == 1 else ():
             running.say(_say_refused(rejected, served))
         watcher = Watcher(gateway, running)
-        config = make_config(running, make_app(gateway, watcher.lifespan))
+        config = make_config(running.cfg, make_app(gateway, watcher.lifespan))
         _Server(config, gateway, running).run(list(sockets))
 
 
-def make_config(running: Running, app: object) -> uvicorn.Config:
-    """How uvicorn serves `app`."""
-    tls = running.cfg.tls
+def make_config(cfg: ServeConfig, app: ASGIApp) -> uvicorn.Config:
+    """What uvicorn is told; connections, TLS and how long either may take are BoundedServer's."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # an ASGI app
-        ssl_certfile=None if tls is None else tls.certificate,
-        ssl_keyfile=None if tls is None else tls.key,
-        http="httptools",
+        app,
         ws="none",
         proxy_headers=False,
         server_header=False,
         log_level="error",
         access_log=False,
-        timeout_graceful_shutdown=running.cfg.drain_s,
+        timeout_graceful_shutdown=cfg.drain_s,
     )
 
 
