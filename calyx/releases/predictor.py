@@ -19,7 +19,6 @@ from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.layers import seeded
 from calyx.model.released import ReleasedModel
 from calyx.model.weights import load_into
-from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.planned import Plan
 
 MODEL = "model.safetensors"
@@ -58,11 +57,15 @@ class OneModel:
                 "for one client (client=NAME)."
             )
         self.schema, self._plan = model.task.schema, Plan(model.fitted)
-        self.num_inputs = num_inputs(self.schema, model.preprocessing)  # F, the width of `prepare`
         network = model.untrained()
         load_into(network, model.weights)
         self._network = network.eval()
         self._steps = stacks.read_steps(network)
+
+    @property
+    def num_inputs(self) -> int:
+        """F, the width of `prepare`."""
+        return self._plan.num_inputs
 
     def prepare(self, rows: Rows) -> Inputs:
         """See `Predictor`."""
