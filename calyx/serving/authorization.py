@@ -2,6 +2,7 @@
 
 What is told to somebody who shows none that fits is one sentence, whatever is wrong with it; only whoever
 holds a key hears that it has expired or is revoked. Nothing of a key or a token is told, logged or counted.
+Decision 0088.
 """
 
 import time

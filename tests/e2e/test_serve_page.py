@@ -154,6 +154,10 @@ def test_the_page_from_its_first_command_to_a_swap_under_load(reader):
     reader.gateway.send_signal(signal.SIGTERM)
     reader.gateway.communicate(timeout=60)
     assert reader.gateway.returncode == 0
+    (check,) = blocks("The log", "sh")
+    (line,) = reader.shell(check).splitlines()  # a second one would say that it has not ended
+    decisions = int(re.match(r"replica 1: ([0-9]+) decisions in ", line)[1])
+    assert decisions == len(answers) + 4  # curl's, and the three above
 
 
 def test_the_serving_environment_has_neither_flower_nor_hydra(reader):
