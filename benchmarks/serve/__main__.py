@@ -2,8 +2,8 @@
 
 Ours has all that it does in use: a key, its budgets, every cell checked, unusual values and drift counted,
 the detector of stealing (which alerts here: one row again and again is what it looks for), and a line of
-the signed log a request. Theirs checks nothing and knows nobody. All speak plain HTTP on loopback, one
-worker each, eight connections. The heart model is untrained, which costs the same.
+the signed log a request. Theirs checks nothing and knows nobody, and computes by PyTorch, as their pages
+show it. All speak plain HTTP on loopback, one worker each, eight connections.
 
     python -m benchmarks.serve --data FOLDER [--folder FOLDER] [--seconds 5] [--turns 3]
 """

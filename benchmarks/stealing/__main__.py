@@ -29,7 +29,7 @@ from benchmarks.stealing.victims import POLICIES, Victim, train_victim
 TASKS = ("heart", "digits", "vowel")
 ASKED = (100, 1000, 10_000)
 GUARDED = (POLICIES[1], POLICIES[3])
-CALLERS = 50  # of each kind, and of each site where a kind is by site
+CALLERS = 20  # of each kind, and of each site where a kind is by site
 
 
 def measure_thefts(victim: Victim, asked: Sequence[int]) -> Iterator[table.Theft]:

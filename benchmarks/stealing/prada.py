@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import shapiro
 
 LEAST = 100  # distances, before which nothing is said
-DELTA = 0.95  # of Shapiro and Wilk's W, below which it alarms: the value for MNIST, §VI-B
+DELTA = 0.95  # of W, below which it alarms; the paper chooses it for each model
 
 
 class Prada:

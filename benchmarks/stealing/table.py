@@ -72,20 +72,30 @@ def _after(rows: int | None) -> str:
 
 
 def thefts(found: Sequence[Theft]) -> Iterator[str]:
-    """Thieves and numbers of queries by row, policies by column."""
+    """Thieves by row, policies by column; in a cell the agreements in percent by numbers of queries."""
     policies = list(dict.fromkeys(one.policy for one in found))
-    cells = {(o.victim, o.thief, o.asked, o.policy): _percent(o.agreement) for o in found}
-    keys = dict.fromkeys((o.victim, o.thief, o.asked) for o in found)
+    asked = sorted({one.asked for one in found})
+    shares = {(o.victim, o.thief, o.policy, o.asked): f"{100 * o.agreement:.1f}" for o in found}
     rows = [
-        (victim, thief, f"{asked:,}", *(cells[victim, thief, asked, p] for p in policies))
-        for victim, thief, asked in keys
+        (*pair, *(" / ".join(shares[*pair, policy, n] for n in asked) for policy in policies))
+        for pair in dict.fromkeys((one.victim, one.thief) for one in found)
     ]
-    yield from _table(("model", "rows", "asked", *policies), rows)
+    yield f"Rows asked: {' / '.join(f'{n:,}' for n in asked)}; agreement in percent."
+    yield ""
+    yield from _table(("model", "thief's rows", *policies), rows)
 
 
 def guarded(found: Sequence[Guarded], policies: Sequence[str]) -> Iterator[str]:
     """What the detector leaves to a thief, by these policies."""
-    head = ("model", "rows", "slowed after", "stopped after", "answered", *policies, "PRADA")
+    head = (
+        "model",
+        "thief's rows",
+        "slowed after",
+        "stopped after",
+        "answered",
+        *policies,
+        "PRADA",
+    )
     rows = [
         (
             o.victim,

@@ -18,6 +18,7 @@ from calyx.serving.stealing import PATIENCE, Detector, DetectorConfig
 
 _WHAT_IFS = 20  # of one patient, the first being the patient itself
 NIGHT = 5000
+VISITS = (0.1, 0.3)  # standard deviations: of vital signs by the hour, and of visits weeks apart
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ def each_ordinary(victim: Victim, callers: int) -> Iterator[Traffic]:
             yield Traffic("what-ifs of a site's rows", _cut(varied, _WHAT_IFS))
         everybody = victim.part("test").x
         yield Traffic("each row twice", _cut(np.repeat(_shuffle(everybody, draw), 2, axis=0), 10))
+        if all(column.kind != "image" for column in victim.schema.columns):
+            for moved in VISITS:
+                visits = _add_visits(victim, draw, everybody, moved)
+                yield Traffic(f"a third are second visits, {moved} sd apart", _cut(visits, 10))
         night = everybody[draw.integers(0, len(everybody), NIGHT)]
         yield Traffic("a nightly list of 5,000", [night])
 
@@ -75,6 +80,16 @@ def _vary(victim: Victim, draw: np.random.Generator, rows: Values) -> Values:
             columns = draw.choice(rows.shape[1], draw.integers(1, 3), replace=False)
             rows[place, columns] = others[draw.integers(len(others)), columns]
     return rows
+
+
+def _add_visits(victim: Victim, draw: np.random.Generator, rows: Values, moved: float) -> Values:
+    """Rows and, of half of them, a second visit at which each number has moved by so many deviations."""
+    again = rows[draw.random(len(rows)) < 0.5]
+    is_number = np.array([not column.categories for column in victim.schema.columns])
+    sizes = np.where(is_number, moved * np.nanstd(rows, axis=0), 0.0)
+    again = again + sizes * draw.standard_normal(again.shape)
+    schema = victim.schema
+    return _shuffle(np.concatenate([rows, np.clip(again, schema.low, schema.high)]), draw)
 
 
 def _cut(rows: Values, size: int) -> list[Values]:

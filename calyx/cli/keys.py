@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx.cli import keys_log, keys_signers, keys_tls
+from calyx.cli import keys_gateway, keys_log, keys_signers, keys_tls
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say, warn
 from calyx.errors import UserError
@@ -60,6 +60,7 @@ def _parser() -> Parser:
         one.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
     keys_tls.add_to(actions)
     keys_log.add_to(actions)
+    keys_gateway.add_to(actions)
     keys_signers.add_to(actions)
     roster = actions.add_parser("roster", help="sign who may take part")
     roster.add_argument(

@@ -104,9 +104,7 @@ def _run_guarded(command: str, arguments: list[str], debug: bool) -> int:
     except CalyxError as error:
         if debug:
             traceback.print_exc()
-        from calyx.cli.meanings import explain  # late: who makes no mistake need not wait for it
-
-        return _say(explain(str(error)), error.exit_code)
+        return _say(_explain(str(error)), error.exit_code)
     except KeyboardInterrupt as stop:
         return _say(str(stop) or "Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:
@@ -116,6 +114,18 @@ def _run_guarded(command: str, arguments: list[str], debug: bool) -> int:
         if debug:
             traceback.print_exc()
         return _say(_why_failed(error), 1)
+
+
+def _explain(sentence: str) -> str:
+    """A sentence with what the codes of clients in it mean.
+
+    Where a gateway is installed alone there is no Flower, and there are no clients.
+    """
+    try:
+        from calyx.cli.meanings import explain  # late: who makes no mistake need not wait for it
+    except ModuleNotFoundError:
+        return sentence
+    return explain(sentence)
 
 
 def _why_failed(error: Exception) -> str:

@@ -9,7 +9,6 @@ that a site is let in while a stranger holds all that there are. See docs/decisi
 import asyncio
 import contextlib
 import re
-import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,13 +23,12 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from calyx.fleet.guard import Limits
-from calyx.fleet.guests import Guest, Guests
-from calyx.machine.neighbourhoods import neighbourhood
+from calyx.machine.accepting import Accepting, Handshake, take_files
+from calyx.machine.guests import Guest, Guests
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _BACKLOG = 2048
 _LINGER_S = 1.0  # that somebody may go on sending who has been refused, to read why
-_OWN_FILES = 256  # that are kept for everything but connections of sites
 
 
 class BoundedProtocol(H11Protocol):
@@ -186,7 +184,11 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._gateway, self._limits, self._guests = app, limits, Guests(limits)
         self.listeners: list[socket.socket] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting = Accepting(
+            self._guests,
+            self._make_protocol,
+            lambda: Handshake(self.config.ssl, self._limits.head_s),
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen. Raises OSError where it cannot."""
@@ -196,41 +198,18 @@ class GatewayServer(uvicorn.Server):
             return
         self.servers = []
         self.listeners = sockets or list(_listeners(self.config.host, self.config.port))
-        for listener in self.listeners:
-            self._keep(self._accept(listener))
+        self._accepting.begin(self.listeners)
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let go sites that wait for messages, and end."""
-        for task in self._tasks:
-            task.cancel()
+        self._accepting.end()
         for listener in self.listeners:
             listener.close()
         self._gateway.state.waiting.release()
         await super().shutdown()
 
-    def _keep(self, work: Any) -> None:  # noqa: ANN401 - a coroutine
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, peer = await loop.sock_accept(listener)
-            except OSError:  # no more files: somebody has to go
-                self._guests.end_one()
-                await asyncio.sleep(0.05)
-                continue
-            connection.setblocking(False)
-            self._keep(self._welcome(connection, str(peer[0])))
-
-    async def _welcome(self, connection: socket.socket, address: str) -> None:
-        """Let one in, or end it when it does not come to terms."""
-        task = asyncio.current_task()
-        guest = Guest(neighbourhood(address), task.cancel if task else connection.close)
-        self._guests.add(guest)
+    def _make_protocol(self, guest: Guest) -> BoundedProtocol:
         protocol = BoundedProtocol(
             config=self.config,
             server_state=self.server_state,
@@ -239,17 +218,7 @@ class GatewayServer(uvicorn.Server):
             guests=self._guests,
         )
         protocol.guest = guest
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: protocol,
-                connection,
-                ssl=self.config.ssl,
-                ssl_handshake_timeout=self._limits.head_s,
-                ssl_shutdown_timeout=self._limits.head_s,
-            )
-        except (OSError, ValueError, asyncio.CancelledError):  # of TLS, of the peer, or ended by us
-            self._guests.remove(guest)
-            connection.close()
+        return protocol
 
 
 def _listeners(host: str, port: int) -> Iterator[socket.socket]:
@@ -263,10 +232,4 @@ def _listeners(host: str, port: int) -> Iterator[socket.socket]:
 
 def with_files(limits: Limits) -> Limits:
     """Let this process have as many files as its connections need; fewer of these where it may not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.connections + _OWN_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return replace(limits, connections=max(soft - _OWN_FILES, soft // 2))
-    return limits
+    return replace(limits, connections=take_files(limits.connections))

@@ -6,7 +6,9 @@ Calyx's own packages are compared, and the package of somebody else's task. See 
 
 from calyx.errors import UserError, printable
 from calyx.releases.card import Card
+from calyx.releases.card_parts import PackagePart
 from calyx.releases.manifest import Unverified
+from calyx.releases.task_package import package_of
 from calyx.trust.manifest import places_of, seal
 from calyx.trust.measured import Contents, contents, read_packages
 
@@ -18,10 +20,14 @@ def check_code(card: Card) -> None:
     from now on, and tasks of others are refused. Raises Unverified.
     """
     try:
-        here = contents()
-        _check(here, card.code, "Calyx's code")
-        package = card.task.package
+        _check(contents(), card.code, "Calyx's code")
+        package, here = card.task.package, package_of(card.task.name)
         modules = package.modules if package else ()
+        if modules != (here.modules if here else ()):
+            raise Unverified(
+                f"On this machine task={printable(card.task.name, 80)} is {_say_whose(here)}, and the "
+                f"release was made with {_say_whose(package)}: install that, and take the other out."
+            )
         others = read_packages(places_of(modules))
         if package is not None:
             _check(others, package.sha256, f"the package {printable(package.distribution, 80)}")
@@ -30,6 +36,10 @@ def check_code(card: Card) -> None:
         raise Unverified(str(error)) from None
     except OSError as error:
         raise Unverified(f"The installed code cannot be read: {error}.") from None
+
+
+def _say_whose(package: PackagePart | None) -> str:
+    return f"that of {printable(package.distribution, 80)}" if package else "Calyx's own"
 
 
 def _check(here: Contents, wanted: str, what: str) -> None:

@@ -44,6 +44,7 @@ from calyx.releases.signers import (
 )
 
 CARD = "card.json"
+CARD_PAGE = "card.html"  # the same for people
 MODEL = "model.safetensors"
 
 

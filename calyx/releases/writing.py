@@ -7,7 +7,7 @@ kill or a loss of power leaves is hidden, and the next release removes it. See d
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from calyx.errors import CalyxError, UserError, printable
 from calyx.files.outputs import show_path
 from calyx.files.plain import lock_file, name_in_errors, sync_folder, write_synced
-from calyx.releases.chain import Link, is_release, read_links
+from calyx.releases.chain import Link, is_release, list_folders, read_links
 from calyx.releases.manifest import (
     MANIFEST,
     SIGNATURES,
@@ -125,17 +125,48 @@ def write_release(place: Place, files: Mapping[str, bytes], to: SealTo = NOBODY)
     data = manifest_bytes(manifest)
     card = find_card(files, read_manifest(data))  # nothing is written that nobody could read
     inside = seal_files(files, data, to) if to else files
-    folder = place.folder
+    _write_folder(place.folder, {**inside, MANIFEST: data}, lambda: _check_still(place))
+    nobody, kept = SignedBy((), ()), MappingProxyType(dict(files))
+    return Release(place.folder, manifest, digest_of(data), nobody, kept, card)
+
+
+def write_copy(release: Release, signatures: bytes, folder: Path) -> None:
+    """Write a release that was encrypted as `folder`, in the clear, with the signatures that it had.
+
+    Raises UserError where something is there, or releases are beside it; CalyxError where it cannot be
+    written.
+    """
+
+    def check() -> None:
+        if os.path.lexists(folder) or is_release(folder.parent) or list_folders(folder.parent):
+            raise UserError(
+                f"{show_path(folder)} is there already, or among releases, where it would be a second one of "
+                "its version; name a new folder elsewhere as --to."
+            )
+
+    own = {MANIFEST: manifest_bytes(release.manifest)} | (
+        {SIGNATURES: signatures} if signatures else {}
+    )
+    _write_folder(folder, {**release.files, **own}, check)
+
+
+def _write_folder(folder: Path, inside: Mapping[str, bytes], check: Callable[[], None]) -> None:
+    """Write a folder of these files whole or not at all, once `check` has raised nothing.
+
+    Raises UserError, and CalyxError where it cannot be written.
+    """
+    if folder.parent.is_dir():
+        check()  # first, since the lock is a file, which no release may hold
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{show_path(folder.parent)} cannot be made: {error.strerror}.") from None
     with _locked(folder.parent), _unless_full(folder):
-        _check_still(place)
+        check()
         part = _part(folder.parent)
         try:
             part.mkdir()
-            for name, content in {**inside, MANIFEST: data}.items():
+            for name, content in inside.items():
                 write_synced(part / name, content)
             sync_folder(part)
             part.rename(folder)
@@ -143,8 +174,6 @@ def write_release(place: Place, files: Mapping[str, bytes], to: SealTo = NOBODY)
             shutil.rmtree(part, ignore_errors=True)
             raise
         sync_folder(folder.parent)
-    nobody = SignedBy((), ())
-    return Release(folder, manifest, digest_of(data), nobody, MappingProxyType(dict(files)), card)
 
 
 def write_signatures(folder: Path, data: bytes) -> None:

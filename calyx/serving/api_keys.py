@@ -7,12 +7,9 @@ whole and never the key. A slow hash, as scrypt, is for passwords, which can be 
 
 import hashlib
 import hmac
-import logging
 import os
 import re
 import secrets
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +18,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from calyx.config.section import config, parse
-from calyx.errors import CalyxError, UserError
+from calyx.errors import UserError
 from calyx.files.foreign import parse_json
 from calyx.files.outputs import show_path, write_whole
 from calyx.files.plain import strict_json
 from calyx.serving.access_config import Budget, Scope
+from calyx.serving.watched import Watched
 from calyx.trust.key_files import PRIVATE_MODE, read_bytes
 
-log = logging.getLogger(__name__)
 PREFIX = "calyx_"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 MOST_KEYS = 10_000
 MOST_FILE_BYTES = 2**23
-LOOK_S = 0.2  # between two looks whether a file has changed
 _KEY = re.compile(rf"{PREFIX}([0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}")
 _CURE = "make it with `calyx keys gateway add NAME --scope predict`"
 _NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()  # no key has this hash
@@ -116,51 +112,17 @@ def write_key_file(path: Path, file: KeyFile) -> None:
     write_whole(Path(os.path.realpath(path)), data, PRIVATE_MODE, replace=True)
 
 
-class Watched:
-    """A small file that is read again when it has changed; what cannot be read leaves the last good one."""
-
-    def __init__(self, path: Path, read: Callable[[Path], None]) -> None:
-        """Call `read` at once, and whatever it raises is raised."""
-        self._path, self._read = path, read
-        self._state = self._find_state()
-        read(path)
-        self._next = time.monotonic() + LOOK_S
-
-    def look(self) -> None:
-        """Read the file again if it has changed; a look costs nothing within `LOOK_S` of the last."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + LOOK_S
-        state = self._find_state()
-        if state == self._state:
-            return
-        self._state = state
-        try:
-            self._read(self._path)
-        except CalyxError as error:
-            log.error("%s What it said before stays in force.", error)
-        else:
-            log.info("%s has changed, and is in force", show_path(self._path))
-
-    def _find_state(self) -> tuple[int, ...] | None:
-        try:
-            now = os.stat(self._path)
-        except (OSError, ValueError):
-            return None
-        return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_mode
-
-
 class KeyRing:
     """The keys of a file as a gateway asks for them; a change of the file is in force within a second."""
 
     def __init__(self, path: Path) -> None:
         """Raise UserError where the file is absent, damaged, or others may change it."""
         self._keys: dict[str, ApiKey] = {}
-        self._watched = Watched(path, self._take)
+        self._path = path
+        self._watched = Watched(self._take, path)
 
-    def _take(self, path: Path) -> None:
-        self._keys = {key.id: key for key in read_key_file(path).keys}
+    def _take(self) -> None:
+        self._keys = {key.id: key for key in read_key_file(self._path).keys}
 
     def find(self, text: str) -> ApiKey | None:
         """What the file says of a key that somebody shows; None for one that is not in it.

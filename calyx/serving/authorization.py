@@ -2,6 +2,7 @@
 
 What is told to somebody who shows none that fits is one sentence, whatever is wrong with it; only whoever
 holds a key hears that it has expired or is revoked. Nothing of a key or a token is told, logged or counted.
+Decision 0088.
 """
 
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from calyx.machine.neighbourhoods import Buckets, neighbourhood
-from calyx.serving.access_config import LimitsConfig, Scope
+from calyx.serving.access_config import LimitsConfig
 from calyx.serving.api_keys import PREFIX, KeyRing, why_over
 from calyx.serving.budgets import BUDGETS, Budgets
 from calyx.serving.caller import Caller
@@ -39,7 +40,7 @@ class Doors:
         self._keys, self._tokens, self._budgets = keys, tokens, budgets
         self._failures, self._now = failures, now
 
-    def authorize(self, request: Request, scope: Scope) -> Caller:
+    def authorize(self, request: Request, scope: str) -> Caller:
         """Who asks.
 
         Raises Refused: 401 where that is not known, 403 where he may not, and 429 for too many requests.

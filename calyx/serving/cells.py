@@ -79,7 +79,9 @@ class Checks:
     def __init__(self, schema: Schema) -> None:
         self._columns = schema.columns
         self._low, self._high = schema.low, schema.high
-        self._coded = [(i, c) for i, c in enumerate(schema.columns) if c.missing_codes]
+        codes = [(i, code) for i, c in enumerate(schema.columns) for code in c.missing_codes]
+        self._coded = np.array([i for i, _ in codes], dtype=np.int64)
+        self._codes = np.array([code for _, code in codes])
         self._complete = np.array([not c.may_be_missing for c in schema.columns])
         self._refusing = [(i, c) for i, c in enumerate(schema.columns) if c.unknown == "refuse"]
         self._texts = [i for i, c in enumerate(schema.columns) if c.kind == "text"]
@@ -92,14 +94,14 @@ class Checks:
 
     def _find(self, rows: Values) -> Iterator[Found]:
         is_missing = np.isnan(rows)
-        for i, column in self._coded:
-            is_missing[:, i] |= np.isin(rows[:, i], column.missing_codes)
+        if len(self._coded):
+            at, which = np.nonzero(rows[:, self._coded] == self._codes)
+            is_missing[at, self._coded[which]] = True
         lost = is_missing & self._complete
-        if lost.any():
+        off = ((rows < self._low) | (rows > self._high)) & ~is_missing
+        if (lost | off).any():
             for i in np.flatnonzero(lost.any(axis=0)).tolist():
                 yield Found(i, np.flatnonzero(lost[:, i]), "it is missing, and may not be")
-        off = ((rows < self._low) | (rows > self._high)) & ~is_missing
-        if off.any():
             for i in np.flatnonzero(off.any(axis=0)).tolist():
                 yield Found(i, np.flatnonzero(off[:, i]), _range(self._columns[i]))
         for i in self._texts:

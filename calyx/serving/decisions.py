@@ -280,6 +280,8 @@ class DecisionLog:
                 self._failure, self._is_dirty = error, True  # nothing is answered until it can be
 
     def _sync_or_sign(self) -> None:
+        if self._rows is not None:
+            self._rows.sync()  # first: lines name what is kept
         with self._lock:
             if time.monotonic() - self._signed_at >= self._config.sign_every_s:
                 self._sign("hour")

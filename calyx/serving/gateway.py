@@ -14,8 +14,10 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from calyx.serving.access_config import Scope
 from calyx.serving.answers import Told
 from calyx.serving.bodies import JSON, read_body, read_type
+from calyx.serving.caller import Caller
 from calyx.serving.config import ServeConfig
 from calyx.serving.csv_rows import read_csv
 from calyx.serving.decisions import Decision, DecisionLog, Outcome
@@ -32,35 +34,14 @@ from calyx.serving.unusual import find_unusual
 log = logging.getLogger(__name__)
 
 
-class Caller(Protocol):
-    """Whoever calls the gateway, as authorization knows them."""
-
-    @property
-    def name(self) -> str:
-        """Of the key, or the token's subject."""
-
-
 class Doors(Protocol):
-    """Who may ask for what, and how often."""
+    """Who may ask for what, and how often; `calyx.serving.authorization.Doors` are the gateway's own."""
 
-    def authorize(self, request: Request, scope: str) -> Caller:
+    def authorize(self, request: Request, scope: Scope) -> Caller:
         """Who asks. Raises Refused, 401 or 403, and 429 for too many requests."""
 
     def spend(self, caller: Caller, rows: int) -> None:
         """Take rows from a caller's budget of the day. Raises Refused, 429."""
-
-
-class Nobody:
-    """Doors that let nobody in."""
-
-    def authorize(self, request: Request, scope: str) -> Caller:
-        """See `Doors`."""
-        raise Refused(
-            401, "Who asks?", "This gateway lets nobody in; its operator has made no keys."
-        )
-
-    def spend(self, caller: Caller, rows: int) -> None:
-        """See `Doors`."""
 
 
 @dataclass(eq=False)
@@ -69,7 +50,7 @@ class Exchange:
 
     request: Request
     id: str
-    scope: str  # that it needs: predict, model or metrics
+    scope: Scope  # that it needs
     started: float = field(default_factory=time.perf_counter)
     caller: Caller | None = None
     rows: int = 0
@@ -104,7 +85,7 @@ class Gateway:
         self.served = served
         self.metrics.take(served.version)
 
-    async def exchange(self, request: Request, scope: str, answer: Answer) -> Response:
+    async def exchange(self, request: Request, scope: Scope, answer: Answer) -> Response:
         """Answer one request or refuse it, and write that down."""
         now = Exchange(request, request.scope["calyx.id"], scope)
         served = self.served

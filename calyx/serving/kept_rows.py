@@ -37,6 +37,7 @@ class KeptRows:
         self._folder, self._sealer, self._config = folder, Sealer(public), config
         self._replica, self._lock = replica, threading.Lock()
         self._file: LogFile | None = None
+        self._is_dirty = False
         self._day = date.min
 
     def keep(self, request: str, rows: bytes) -> str:
@@ -49,12 +50,23 @@ class KeptRows:
         with self._lock:
             try:
                 self._present().append(line.encode() + b"\n")
+                self._is_dirty = True
             except OSError as error:
                 raise NotLogged(
                     f"The rows of requests in {show_path(self._folder)} cannot be kept "
                     f"({error.strerror}), and nothing is answered without that; make room."
                 ) from None
         return hashlib.sha256(sealed).hexdigest()
+
+    def sync(self) -> None:
+        """Make what was kept since the last call survive a loss of power. Raises OSError."""
+        with self._lock:
+            if self._file is None or not self._is_dirty:
+                return
+            self._is_dirty = False
+            synced = self._file.twin()
+        with synced:  # outside the lock: requests do not wait for the disk
+            synced.sync()
 
     def close(self) -> None:
         """Let the file go; what was kept stays."""
@@ -72,6 +84,7 @@ class KeptRows:
             path = self._folder / f"rows-{self._replica}-{today:%Y%m%d}-{number:06d}.jsonl"
             started = LogFile.start(path, b"")
             if self._file is not None:
+                self._file.sync()
                 self._file.close()
             self._file, self._day = started, today
             forget_old(self._folder, self._config, today)

@@ -142,7 +142,7 @@ class _Walk:
             self._accept(seen, seen.line)
         else:
             self._confirm()
-            self._tell(seen, f"line {self._number + 1} of the log was changed: this is not it")
+            self._tell(seen, f"line {self._number + 1} of the log was changed")
             self._skip(after)
         return 1
 
@@ -170,7 +170,8 @@ class _Walk:
             self._tell(seen, f"before this line, {missing} {'is' if gap == 1 else 'are'} missing")
         elif gap == 0 and self._at is not None:
             self._tell(
-                self._at, f"line {self._number} of the log was changed: the next one is of another"
+                self._at,
+                f"line {self._number} of the log was changed: the line after it has the hash of another",
             )
             self._at = None
         else:
@@ -216,7 +217,7 @@ class _Walk:
     def _take_begin(self, seen: Seen, line: Line) -> None:
         begin = parse_begin(line)
         if begin is None or (begin.replica, begin.file) != (self._chain.replica, seen.file_number):
-            self._tell(seen, "its first line is not that of this file")
+            self._tell(seen, "this is the first line of another file")
             return
         if (begin.torn_bytes, begin.torn_sha256) != (seen.torn.bytes, seen.torn.sha256):
             self._tell(seen, "the file before it ends otherwise than this line says")

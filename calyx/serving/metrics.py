@@ -56,16 +56,18 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemin",
         )
-        self._children: dict[tuple[str, int], Counter] = {}
+        # Children by their labels: to look one up costs more than to count in it.
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._told: dict[tuple[int, str, str], int] = {}
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
         """One request; `path` is one that the gateway has, or "other"."""
-        child = self._children.get((path, status))
-        if child is None:
-            child = self._children[path, status] = self._requests.labels(path, str(status))
-        child.inc()
-        self._seconds.labels(path).observe(seconds)
+        pair = self._children.get((path, status))
+        if pair is None:
+            pair = self._requests.labels(path, str(status)), self._seconds.labels(path)
+            self._children[path, status] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
 
     def count_rows(self, rows: int, unusual: int) -> None:
         """Rows of one request that were answered."""

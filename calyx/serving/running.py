@@ -14,6 +14,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from calyx.errors import CalyxError, UserError
@@ -21,9 +22,11 @@ from calyx.releases.reading import Release
 from calyx.serving.app import make_app
 from calyx.serving.config import ServeConfig
 from calyx.serving.gateway import Doors, Gateway
+from calyx.serving.listening import BoundedServer
 from calyx.serving.log_opening import open_log
 from calyx.serving.served import Served, make_served
 from calyx.serving.swap import Rejected, Releases, floor_of, raise_floor, read_floor
+from calyx.serving.tls import Certificates
 
 log = logging.getLogger(__name__)
 Say = Callable[[str], None]
@@ -36,6 +39,7 @@ class Running:
     cfg: ServeConfig
     releases: Releases
     doors: Doors
+    certificates: Certificates | None  # None: plain HTTP
     replica: int
     say: Say  # one line to the operator
 
@@ -56,29 +60,28 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
         for rejected in gateway.rejected if running.replica == 1 else ():
             running.say(_say_refused(rejected, served))
         watcher = Watcher(gateway, running)
-        config = make_config(running, make_app(gateway, watcher.lifespan))
-        _Server(config, gateway).run(list(sockets))
+        config = make_config(running.cfg, make_app(gateway, watcher.lifespan))
+        _Server(config, gateway, running).run(list(sockets))
 
 
-def make_config(running: Running, app: object) -> uvicorn.Config:
-    """How uvicorn serves `app`."""
+def make_config(cfg: ServeConfig, app: ASGIApp) -> uvicorn.Config:
+    """What uvicorn is told; connections, TLS and how long either may take are BoundedServer's."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # an ASGI app
-        http="httptools",
+        app,
         ws="none",
         proxy_headers=False,
         server_header=False,
         log_level="error",
         access_log=False,
-        timeout_graceful_shutdown=running.cfg.drain_s,
+        timeout_graceful_shutdown=cfg.drain_s,
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which ends with 0 when a signal has asked it to."""
+class _Server(BoundedServer):
+    """A server which ends with 0 when a signal has asked it to."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, running: Running) -> None:
+        super().__init__(config, running.cfg.limits, running.certificates)
         self._gateway = gateway
 
     @override

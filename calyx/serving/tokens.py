@@ -22,8 +22,8 @@ from calyx.errors import UserError
 from calyx.files.foreign import parse_json
 from calyx.files.outputs import show_path
 from calyx.serving.access_config import JwtConfig
-from calyx.serving.api_keys import Watched
 from calyx.serving.caller import Caller
+from calyx.serving.watched import Watched
 from calyx.trust.key_files import read_bytes
 
 MOST_TOKEN_BYTES = 2**13
@@ -56,10 +56,10 @@ class Tokens:
         """Raise UserError where the file of keys is absent, or no set of public keys."""
         self._cfg, self._now = cfg, now
         self._keys: dict[str | None, Key] = {}
-        self._watched = Watched(Path(cfg.keys), self._take)
+        self._watched = Watched(self._take, Path(cfg.keys))
 
-    def _take(self, path: Path) -> None:
-        self._keys = read_key_set(path)
+    def _take(self) -> None:
+        self._keys = read_key_set(Path(self._cfg.keys))
 
     def check(self, text: str) -> Caller:
         """Who shows the token. Raises BadToken."""

@@ -13,28 +13,15 @@ from pathlib import Path
 import pytest
 from support.csv_files import COLUMNS, write_folder
 from support.deploy_page import SITES, Parties, step
+from support.wheels import ROOT, build_wheel, run
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("calyx", "client", "conf", "server", "strategies")
-
-
-def run(*command: str | Path, folder: Path) -> str:
-    settings = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(
-        command, cwd=folder, env=settings, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation")
-    run(*build, "--outdir", folder, ROOT, folder=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from calyx.serving.app import make_app
+from calyx.serving.caller import Caller
 from calyx.serving.config import ServeConfig
 from calyx.serving.gateway import Gateway
 from calyx.serving.log_opening import open_log
@@ -33,11 +34,6 @@ HEART_ROW = {
 }
 
 
-@dataclass(frozen=True)
-class Named:
-    name: str
-
-
 class Everybody:
     """Doors at which whoever says a name is known, and whoever says none is not."""
 
@@ -45,7 +41,7 @@ class Everybody:
         name = request.headers.get("authorization", "")
         if not name:
             raise Refused(401, "Who asks?", "Say it.")
-        return Named(name)
+        return Caller(name, frozenset([scope]))
 
     def spend(self, caller, rows):
         if rows > 100:
@@ -67,7 +63,7 @@ class Asked:
 
 
 @contextmanager
-def gateway_on(folder, **changed):
+def gateway_on(folder, doors=None, **changed):
     """A gateway of the releases in `folder / "releases"`, one of which is made if there are none."""
     releases, said = folder / "releases", []
     if not releases.exists():
@@ -80,8 +76,9 @@ def gateway_on(folder, **changed):
     raise_floor(folder / "state", floor_of(release))
     served = make_served(release, cfg)
     with open_log(cfg.log, folder / "state", release.digest) as decisions:
-        gateway = Gateway(cfg, served, Everybody(), decisions)
-        running = Running(cfg, looked, Everybody(), 1, said.append)
+        doors = doors or Everybody()
+        gateway = Gateway(cfg, served, doors, decisions)
+        running = Running(cfg, looked, doors, None, 1, said.append)
         transport = httpx.ASGITransport(make_app(gateway), raise_app_exceptions=False)
         client = httpx.AsyncClient(
             transport=transport, base_url="http://gateway", headers={"authorization": "ward 3"}

@@ -55,5 +55,6 @@ def context(order):
     """Of a training the one that the next order's link names; another for each other order."""
     if order.kind == "train" and order.attempt == 1:
         return bytes.fromhex(digit(order.round))
-    head = ("train", "evaluate", "test", "statistics", "cv", "ensemble").index(order.kind) + 1
+    kinds = ("train", "evaluate", "test", "statistics", "cv", "robust", "ensemble")
+    head = kinds.index(order.kind) + 1
     return bytes([head, order.round % 256, order.attempt % 256]) + order.run.encode()[:20].ljust(29)

@@ -7,8 +7,7 @@ from typing import Any
 import bentoml
 import numpy as np
 
-from calyx.releases.predictor import load_predictor
-from calyx.releases.reading import read_draft
+from benchmarks.serve.peers.model import Model
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
@@ -16,14 +15,10 @@ class Service:
     """The released model."""
 
     def __init__(self) -> None:
-        self.predictor = load_predictor(read_draft(Path(os.environ["RELEASE"])))
-        self.names = [column.name for column in self.predictor.schema.columns]
+        self.model = Model(Path(os.environ["RELEASE"]))
 
     @bentoml.api  # type: ignore[untyped-decorator]
     def predict(self, rows: list[dict[str, Any]]) -> list[list[float]]:
         """Probabilities."""
-        values = [[row[name] for name in self.names] for row in rows]
-        told: list[list[float]] = self.predictor.predict(
-            np.array(values, dtype=np.float64)
-        ).tolist()
-        return told
+        values = [[row[name] for name in self.model.names] for row in rows]
+        return self.model.predict(np.array(values, dtype=np.float64))

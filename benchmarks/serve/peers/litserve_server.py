@@ -10,32 +10,30 @@ from typing import Any
 import litserve as ls
 import numpy as np
 
-from calyx.releases.predictor import Predictor, load_predictor
-from calyx.releases.reading import read_draft
+from benchmarks.serve.peers.model import Model
 
 
 class Api(ls.LitAPI):  # type: ignore[misc] # LitServe is not installed where types are checked
     """The released model."""
 
-    predictor: Predictor
+    model: Model
 
     def setup(self, device: str) -> None:
         """Load the model."""
-        self.predictor = load_predictor(read_draft(Path(sys.argv[1])))
+        self.model = Model(Path(sys.argv[1]))
 
     def decode_request(self, request):  # type: ignore[no-untyped-def] # noqa: ANN001,ANN201 - else it is a query
         """Rows as arrays, in the order of the schema."""
-        names = [column.name for column in self.predictor.schema.columns]
-        rows = [[row[name] for name in names] for row in request["rows"]]
+        rows = [[row[name] for name in self.model.names] for row in request["rows"]]
         return np.array(rows, dtype=np.float64)
 
     def predict(self, x: Any) -> Any:
         """Probabilities."""
-        return self.predictor.predict(x)
+        return self.model.predict(x)
 
     def encode_response(self, output: Any) -> Any:
         """As JSON."""
-        return {"predictions": output.tolist()}
+        return {"predictions": output}
 
 
 if __name__ == "__main__":

@@ -6,23 +6,31 @@ from pathlib import Path
 
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
+<<<<<<< HEAD
 from calyx.cli.release import signing
 from calyx.cli.release.combining import add_combine, read_all
 from calyx.cli.release.contents import add_words
+=======
+from calyx.cli.release import copying, signing
+from calyx.cli.release.contents import add_words, read_contents
+>>>>>>> release24
 from calyx.cli.release.openssf import BUNDLE, check_openssf, make_bundle
 from calyx.errors import UserError, quote_command
 from calyx.files.outputs import show_path
 from calyx.releases.card_parts import Identity
-from calyx.releases.reading import Release
+from calyx.releases.manifest import SEALED
+from calyx.releases.reading import CARD_PAGE, Release
 from calyx.releases.sealing import SealTo
 from calyx.releases.writing import plan_release, write_release
 from calyx.trust.recipients import read_passphrase, read_recipient
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make a release, or sign one. Raises UserError, CalyxError or Unverified."""
+    """Make a release, sign one, or open one. Raises UserError, CalyxError or Unverified."""
     if list(arguments[:1]) == ["sign"]:
         return signing.main(arguments[1:])
+    if list(arguments[:1]) == ["open"]:
+        return copying.main(arguments[1:])
     _say_released(_release(_parser().parse_intermixed_args(arguments)))
     return 0
 
@@ -31,7 +39,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="calyx release",
         description=__doc__,
-        epilog="`calyx release sign DIR --key FILE` adds a signature: see `calyx release sign --help`.",
+        epilog="`calyx release sign DIR --key FILE` adds a signature, and `calyx release open DIR --to COPY "
+        "--decrypt-with FILE` shows an encrypted release; each has a --help of its own.",
     )
     parser.add_argument(
         "run", type=Path, nargs="+", help="a finished run's folder; with --combine several"
@@ -114,4 +123,7 @@ def _say_released(release: Release) -> None:
         ("after", manifest.parent or "nothing: it is the first of its chain"),
     )
     sign = quote_command("calyx", "release", "sign", folder, "--key")
-    say(f"It is not signed yet. Look at {show_path(folder / 'card.html')}, then: {sign} NAME.key")
+    look = f"look at {show_path(folder / CARD_PAGE)}, then"
+    if (folder / SEALED).exists():
+        look = "its files are encrypted, and `calyx release open` shows them to who may sign; then"
+    say(f"It is not signed yet: {look} {sign} NAME.key")

@@ -14,7 +14,7 @@ from typing import Any
 
 from calyx.cli.release.conformal import conformal_part
 from calyx.cli.release.data import Looked, read_looked
-from calyx.cli.release.figures import compared_part, test_part, validation_part
+from calyx.cli.release.figures import compared_part, robust_part, test_part, validation_part
 from calyx.cli.release.model import Chosen, choose
 from calyx.cli.release.parts import lock_part, model_part, privacy_part, schema_part, task_part
 from calyx.cli.release.settings import clean_config, hidden_names, hide_names
@@ -86,7 +86,7 @@ class Contents:
             "baseline": self.looked.baseline,
             "conformal": conformal,
             "ensemble": extras.ensemble,
-            "robust": extras.robust,
+            "robust": extras.robust or robust_part(summary, trained.config),
             "onnx": extras.onnx,
         }
         return Card(

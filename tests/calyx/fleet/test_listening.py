@@ -23,8 +23,8 @@ from benchmarks.gateway import Sender, resident_bytes, serve_throughout
 from benchmarks.malformed import ASK, Malformed, NodeKey, head
 from calyx.fleet.gateway import Behind, make_gateway
 from calyx.fleet.guard import Limits
-from calyx.fleet.guests import Guest, Guests
 from calyx.fleet.listening import GatewayServer, with_files
+from calyx.machine.guests import Guest, Guests
 from calyx.trust.authority import make_server
 
 LIMITS = Limits(connections=60, address_connections=20)

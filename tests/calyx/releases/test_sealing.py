@@ -236,6 +236,12 @@ def test_the_program_signs_and_verifies_what_it_can_open(tmp_path, monkeypatch, 
     capsys.readouterr()
     assert run(["verify", "heart-1", "--signers", "signers.json", *opened]) == 0
     assert "1 key that the policy does not have" in capsys.readouterr().out
+    assert run(["release", "open", "heart-1", "--to", "look/here", *opened]) == 0
+    assert run(["verify", "look/here", "--signers", "signers.json"]) == 0
+    assert (tmp_path / "look/here/card.html").read_bytes() == b"<p>"
+    for place in ("look/here", "look/there", "heart-1/x", "beside"):  # not among releases
+        assert run(["release", "open", "heart-1", "--to", place, *opened]) == 2
+    capsys.readouterr()
     assert run(["keys", "show", "ward.key", "ward.pub"]) == 0
     shown = capsys.readouterr().out.split("\n")
     assert shown[1:3] == shown[4:6]  # the same fingerprint

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.gateway_keys import add_key
 from support.releases import make_release, write_signers
 
 pytestmark = pytest.mark.e2e
@@ -18,7 +19,7 @@ START = "import sys; from calyx.cli.main import run; sys.exit(run(sys.argv[1:]))
 
 
 def start(folder, *words):
-    arguments = ["serve", "releases", "--signers", "signers.json", *words]
+    arguments = ["serve", "releases", "--signers", "signers.json", "serve.keys=keys.json", *words]
     return subprocess.Popen(
         [sys.executable, "-c", START, *arguments],
         cwd=folder,
@@ -28,10 +29,14 @@ def start(folder, *words):
     )
 
 
+def wait_for_line(process, what):
+    """The gateway's next line that says so."""
+    return next(line for line in process.stdout if what in line)
+
+
 def wait_for_port(process):
-    """The port in the gateway's first line."""
-    line = process.stdout.readline()
-    return int(line.rpartition(":")[2])
+    """The port that the gateway says."""
+    return int(wait_for_line(process, "signed by").rpartition(":")[2])
 
 
 def ask(port):
@@ -51,6 +56,7 @@ def folder(tmp_path_factory):
     (folder / "releases").mkdir()
     make_release(folder / "releases" / "heart-1")
     write_signers(folder / "signers.json")
+    add_key(folder / "keys.json", "ward")
     return folder
 
 
@@ -61,8 +67,7 @@ def test_a_dead_replica_is_replaced_and_a_signal_ends_all(folder) -> None:
         assert ask(port)["release"] == {"name": "heart", "version": 1}
         one, other = children(process)
         os.kill(one, signal.SIGKILL)
-        ended = "killed by signal 9; it is started again.\n"
-        assert any(line.endswith(ended) for line in process.stdout)
+        wait_for_line(process, "was killed by signal 9; it is started again.")
         assert ask(port)["ready"]
         assert other in children(process)
         second = start(folder, f"serve.port={port}", "serve.state_dir=other")
@@ -96,6 +101,7 @@ def test_a_release_that_does_not_verify_is_not_served(folder, tmp_path) -> None:
     (tmp_path / "releases").mkdir()
     make_release(tmp_path / "releases" / "heart-1", signed_by=())
     write_signers(tmp_path / "signers.json")
+    add_key(tmp_path / "keys.json", "ward")
     process = start(tmp_path, "serve.port=0")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1

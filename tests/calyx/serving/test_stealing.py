@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from support.populations import SCHEMA, draw_evenly, draw_patients, make_population
 
+from calyx.data.schema import Column, Schema
 from calyx.serving.holds import Holds
+from calyx.serving.population import read_population
 from calyx.serving.reference import draw_reference
 from calyx.serving.stealing import Detector, DetectorConfig
 from calyx.serving.traces import Queries
@@ -142,6 +144,29 @@ def test_whoever_only_wants_to_know_refuses_nobody(detector, mode, alerts):
     verdicts = _ask(detector(mode=mode), draw_evenly(np.random.default_rng(5), 1000))
     assert _actions(verdicts) == {"answer"}
     assert sum(v.is_alert for v in verdicts) == alerts
+
+
+def test_without_a_baseline_only_nearness_is_judged(tmp_path):
+    """And of text nothing, since its numbers are no places."""
+    unknown = read_population(SCHEMA, None)
+    reference = draw_reference(SCHEMA, unknown, _prepare)
+    one = Detector(DetectorConfig(), unknown, reference, Holds(tmp_path / "holds"), Clock())
+    rng = np.random.default_rng(7)
+
+    def ask(caller, rows):
+        for begin in range(0, len(rows), 20):
+            part = rows[begin : begin + 20]
+            queries = Queries(part, _prepare(part), unknown.find_cells(part))
+            yield one.observe(caller, queries).action
+
+    assert set(ask("evenly", draw_evenly(rng, 400))) == {"answer"}
+    assert "slow" in ask("steps", _walk(rng, draw_patients(rng, 20), 4))
+    text = Schema((Column("letter", "text"),), ("a", "b"))
+    assert len(draw_reference(text, read_population(text, None), _prepare_nothing)) == 0
+
+
+def _prepare_nothing(rows):
+    return rows.astype(np.float32)
 
 
 def test_memory_is_bounded_however_many_callers_there_are(detector, monkeypatch):

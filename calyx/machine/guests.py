@@ -1,12 +1,27 @@
-"""Connections to the gateway, and which of them goes where there are too many.
+"""Connections to a gateway, and which of them goes where there are too many.
 
-The oldest goes on which no site has proven itself: a limit that refused newcomers would keep a site
-out behind an address that somebody else holds full.
+The oldest goes on which nobody has proven himself: a limit that refused newcomers would keep a site or
+a caller out behind an address that somebody else holds full.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
-from calyx.fleet.guard import Limits
+
+class Crowd(Protocol):
+    """How many connections there may be."""
+
+    @property
+    def connections(self) -> int:
+        """In all."""
+
+    @property
+    def address_connections(self) -> int:
+        """Of one address, on which nobody has proven himself."""
+
+    @property
+    def site_connections(self) -> int:
+        """Of one site, or caller, that count as proven."""
 
 
 class Guest:
@@ -20,7 +35,7 @@ class Guest:
 class Guests:
     """All open connections, the oldest first, and how many of whom there may be."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Crowd) -> None:
         self._limits = limits
         self._unproven: dict[str, dict[Guest, None]] = {}  # by address
         self._proven: dict[str, dict[Guest, None]] = {}  # by site
