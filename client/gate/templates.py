@@ -78,11 +78,7 @@ GUARDS: dict[str, str] = {
     "unfinished_a_day": "orders taken for which no vector left: whether one answers is a bit in time",
     "pace_s": "replies leave at multiples of so many seconds: time would tell of rows",
     "leave_one_out": "true lets cv.k=clients score a model that is meant for this site alone",
-<<<<<<< HEAD
     "questions": "kinds of orders that are answered; null: all that Calyx itself asks",
-=======
-    "questions": "kinds of orders that are answered; null: train, evaluate, robust, test, cv and statistics",
->>>>>>> release24
     "statistics": "of its rows: every item of the audit; a list allows some, [] none",
     "min_cell": "rows that a statistic's cell stands for at least: smaller ones tell of single rows",
     "bounds": "of hyper-parameters, since each can be a question about single rows",

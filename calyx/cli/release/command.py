@@ -6,14 +6,9 @@ from pathlib import Path
 
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
-<<<<<<< HEAD
-from calyx.cli.release import signing
+from calyx.cli.release import copying, signing
 from calyx.cli.release.combining import add_combine, read_all
 from calyx.cli.release.contents import add_words
-=======
-from calyx.cli.release import copying, signing
-from calyx.cli.release.contents import add_words, read_contents
->>>>>>> release24
 from calyx.cli.release.openssf import BUNDLE, check_openssf, make_bundle
 from calyx.errors import UserError, quote_command
 from calyx.files.outputs import show_path
