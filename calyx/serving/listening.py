@@ -58,7 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.timeout_keep_alive = limits.idle_s  # type: ignore[assignment]  # seconds, for call_later
         self.app_state = {**self.app_state, "prove": self._prove}
         self._phase, self.deadline = Phase.FIRST, self.loop.time() + limits.head_s
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._thrown_away = 0
         self._is_refused = False
 
     def _enter(self, phase: Phase, seconds: float) -> None:
@@ -117,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             raise TooMuch
         self._enter(Phase.HEAD, self._limits.head_s)
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._thrown_away = 0
         super().on_message_begin()
 
     @override
@@ -142,6 +142,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._enter(Phase.BODY, self._limits.body_s)
         self._head_bytes = 0
         super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._thrown_away += len(body)
+            if self._thrown_away > _LINGER_BYTES:
+                self.transport.abort()
 
     @override
     def on_message_complete(self) -> None:
