@@ -24,9 +24,9 @@ from calyx.serving.tls import Certificates
 HEAD_BYTES = 2**15  # of a request's line and headers; a token has at most 8,192
 HEAD_LINES = 100
 _SWEEP_S = 0.25  # between two looks for connections whose time is over
-_LINGER_S = (
-    1.0  # that somebody may go on sending who is answered before his body's end, to read why
-)
+# Whoever is answered before his body's end may go on sending, so that he reads why: for so long, and so much.
+_LINGER_S = 1.0
+_LINGER_BYTES = 2**24
 _STRANGERS = 4  # the share of connections of one address is one in so many, and of one caller
 
 
