@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from calyx.model.combining import Combine
 from calyx.model.populations import Population
 from calyx.run.json_rows import entries, optional, row
 from calyx.run.rows import (
@@ -67,6 +68,17 @@ class BaselineScores:
 
 
 @row
+class EnsembleTest:
+    """What the folds' models came to together, on test rows that none of them has trained on."""
+
+    combine: Combine
+    figures: Figures  # score, best_member, mean_member, gain (over the best) and gain_over_mean
+    tested_on: Population | None  # whose rows
+    models: tuple[str, ...] = ()  # SHA-256 of each member's file, folds/0/model.safetensors …
+    absent: Absent = field(default_factory=dict)
+
+
+@row
 class CrossValidation:
     """`folds/cv.json`, and `cv` of a summary: the scores of models on rows that they have not seen."""
 
@@ -80,6 +92,7 @@ class CrossValidation:
     scored: Count | None = None  # folds, or clients, that the mean is over
     unscored: Count = 0  # those of which the score cannot be told
     absent: Absent = field(default_factory=dict)
+    ensemble: EnsembleTest | None = optional()  # with cv.combine
     capped_clients: Count | None = optional()  # as a round's; most of any fold
     rounds: Count | None = optional()  # in cv.json only: of each fold's training
     models: str | None = optional()  # in cv.json only: SHA-256 of the folds' models

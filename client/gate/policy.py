@@ -36,7 +36,8 @@ from client.gate.sections import read_sections
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence
 ADDED = {"joins_a_day": 2, "unfinished_a_day": 100, "pace_s": 2}  # keys that older files lack
-ANSWERED = ("train", "evaluate", "robust", "test", "cv", "statistics")  # where `questions` is null
+# Where `questions` is null.
+ANSWERED = ("train", "evaluate", "robust", "test", "cv", "ensemble", "statistics")
 SHORTEST_PACE_S = 0.01
 PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
@@ -261,7 +262,7 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "preprocessing": terms.preprocessing,
         "privacy": terms.privacy,
         "statistics": terms.statistics,
-        "cv": {} if terms.cv is None else {"k": terms.cv.k},
+        "cv": _cv_leaves(terms),
         "robust": {} if terms.robust is None else {**vars(terms.robust)},
         "cohort_size": terms.cohort_size,
         "seed": terms.seed,
@@ -269,6 +270,14 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "deadline_s": lasting[1],
     }
     yield from flat(tree, "")
+
+
+def _cv_leaves(terms: Terms) -> Section:
+    """`combine` only where it is asked for: a site's bounds of before do not name it."""
+    if terms.cv is None:
+        return {}
+    combined = {} if terms.cv.combine is None else {"combine": terms.cv.combine}
+    return {"k": terms.cv.k, **combined}
 
 
 def flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON values
