@@ -6,6 +6,7 @@ the signed log a request. Theirs checks nothing and knows nobody, and computes b
 show it. All speak plain HTTP on loopback, one worker each, eight connections.
 
     python -m benchmarks.serve --data FOLDER [--folder FOLDER] [--seconds 5] [--turns 3]
+    python -m benchmarks.serve --data FOLDER --fuzz 20000
 """
 
 import argparse
@@ -74,11 +75,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, help="where peers' environments are kept")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--fuzz", type=int, metavar="N", help="send N requests of nobody's, and no load"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         _say("making two releases …")
         key = make_releases(folder, options.data.absolute())
+        if options.fuzz:
+            return _fuzz(folder, key, options.fuzz, stack)
         servers = list(_start_all(folder, options.folder or folder / "peers", key, stack))
         found = [
             _measure(server, rows, options.seconds, 0.0)
@@ -108,20 +114,34 @@ def make_releases(folder: Path, data: Path) -> str:
         for name in ("anna", "bela"):
             run_calyx(folder, "release", "sign", release, "--key", f"{name}.key")
     (folder / "releases" / "heart-2").rename(folder / "heart-2")
-    scopes = ["--scope", "predict", "--expires", "1d"]
+    scopes = ["--scope", "predict", "--scope", "model", "--scope", "metrics", "--scope", "docs"]
+    scopes += ["--expires", "1d"]
     said = run_calyx(folder, "keys", "gateway", "add", "bench", *scopes)
     return next(word for word in said.split() if word.startswith("calyx_"))
 
 
-def _start_all(folder: Path, peers: Path, key: str, stack: ExitStack) -> Iterator[Server]:
-    ports = _free_ports(1 + len(PEERS))
+def _fuzz(folder: Path, key: str, count: int, stack: ExitStack) -> int:
+    """Send requests that nobody would; 1 where one is answered as none must be."""
+    from benchmarks.serve.fuzz import fuzz  # late: schemathesis is of `dev`
+
+    ours = _start_ours(folder, key, _free_ports(1)[0], stack)
+    seen = fuzz(ours.port, key, ours.requests[1], count)
+    sys.stdout.write(f"{json.dumps(seen.statuses)}\n{seen.failures} of {count} must not be.\n")
+    return int(seen.failures > 0)
+
+
+def _start_ours(folder: Path, key: str, port: int, stack: ExitStack) -> Server:
     far = 10**9
-    words = [f"serve.port={ports[0]}", "serve.keys=gateway.json", "serve.detector.mode=alert"]
+    words = [f"serve.port={port}", "serve.keys=gateway.json", "serve.detector.mode=alert"]
     words += [f"serve.limits.requests_per_minute={far}", f"serve.limits.rows_per_day={far}"]
     ours = program("serve", "releases", "--signers", "signers.json", *words)
-    at = ["env", f"--chdir={folder}"]
-    stack.enter_context(serving([*at, *ours], ports[0], {}))
-    yield Server(OURS, ports[0], _requests("/v1/predict", [f"authorization: Bearer {key}"]))
+    stack.enter_context(serving(["env", f"--chdir={folder}", *ours], port, {}))
+    return Server(OURS, port, _requests("/v1/predict", [f"authorization: Bearer {key}"]))
+
+
+def _start_all(folder: Path, peers: Path, key: str, stack: ExitStack) -> Iterator[Server]:
+    ports = _free_ports(1 + len(PEERS))
+    yield _start_ours(folder, key, ports[0], stack)
     release = folder / "releases" / "heart-1"
     for peer, port in zip(PEERS, ports[1:], strict=True):
         try:

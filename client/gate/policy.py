@@ -162,6 +162,13 @@ def check_policy(
         raise _outside(
             f"it asks for {order.kind}, which this site's policy.questions does not list"
         )
+    # In each order of such a run, so that it ends at its first, and not at its first such question; and
+    # a test counts moved rows, too.
+    if order.terms.robust is not None and "robust" not in policy.answered:
+        raise _outside(
+            "its run asks how models stand moved rows (robust), which this site's policy.questions does "
+            "not list"
+        )
     if privacy.name != policy.privacy:
         raise _outside(f"it wants privacy={privacy.name}, and this site allows {policy.privacy}")
     if is_site and order.terms.task.get("faults") is not None:

@@ -80,13 +80,19 @@ class Contents:
         is_combined = extras.ensemble is not None
         conformal, why = conformal_part(summary, chosen.client, is_combined=is_combined)
         reasons = {"conformal": why} | reasons
+        robust, why = robust_part(summary, trained.config), _NOT_ASKED["robust"]
+        if (
+            is_combined or chosen.client is not None
+        ):  # the run's figures are not of what is released
+            robust, why = extras.robust, "the run moved rows against another model than this one"
+        reasons["robust"] = extras.absent.get("robust", why)
         parts: dict[str, Any] = {
             "confusion": summary.test_confusion,
             "audit": self.looked.audit,
             "baseline": self.looked.baseline,
             "conformal": conformal,
             "ensemble": extras.ensemble,
-            "robust": extras.robust or robust_part(summary, trained.config),
+            "robust": robust,
             "onnx": extras.onnx,
         }
         return Card(
