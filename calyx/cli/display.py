@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.cli.stages import Pace, progress_line, stage_name
-from calyx.model.metrics import metric_name
+from calyx.model.metrics import ROBUST, metric_name
 from calyx.run.rows import RoundRow, figure_text
 from calyx.simulation.planning import Plan
 
@@ -143,9 +143,13 @@ class Display(logging.Handler):
         table = Table.grid(padding=(0, 1))
         for _ in range(3):  # names and figures are whole; the sparkline takes what room is left
             table.add_column(no_wrap=True)
-        names = ("train_loss", "val_loss", f"val_{metric_name(self._plan.task.schema)}", monitor)
-        styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
-        texts = {key: figure_text(key, last.figure(key)) for key in styles}
+        metric = metric_name(self._plan.task.schema)
+        styles = {"train_loss": "cyan", "val_loss": "yellow", f"val_{metric}": "green"}
+        styles |= {monitor: "green"}
+        if self._plan.run.robust.every is not None:
+            styles[f"val_{ROBUST}{metric}"] = "magenta"
+        asked = [one for one in self._rows if one.score(ROBUST) is not None]
+        texts = {key: figure_text(key, _newest(key, last, asked)) for key in styles}
         beside = max(map(len, styles)) + max(map(len, texts.values())) + _MARGINS
         room = min(_MOST_BLOCKS, self._console.width - beside)
         for key, style in styles.items():
@@ -175,6 +179,13 @@ class Display(logging.Handler):
         return Text(
             f"at most {seconds:.0f} s left" if done < self._plan.run.rounds else "", style="dim"
         )
+
+
+def _newest(key: str, last: RoundRow, asked: list[RoundRow]) -> float | None:
+    """The last round's figure; of what is not asked in each round, the last that is known."""
+    if not key.startswith(f"val_{ROBUST}"):
+        return last.figure(key)
+    return asked[-1].figure(key) if asked else None
 
 
 def sparkline(values: list[float]) -> str:

@@ -10,6 +10,7 @@ import time
 from argparse import Action, ArgumentParser
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,11 +24,12 @@ from calyx.errors import UserError, for_terminal
 from calyx.files.outputs import show_path
 from calyx.files.plain import lock_file
 from calyx.releases.signers import read_signers
+from calyx.serving.authorization import Doors, open_doors
 from calyx.serving.config import ServeConfig
 from calyx.serving.replicas import Replicas, listen, prepare_metrics
 from calyx.serving.settings import read_settings
 from calyx.serving.swap import Releases, read_floor
-from calyx.serving.tls import check_exposure, make_context
+from calyx.serving.tls import Certificates, check_exposure
 
 _METRICS = "metrics"  # folder in serve.state_dir: counts of this start's replicas
 
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", metavar="serve.KEY=VALUE", help="docs/serve.md")
     options = parser.parse_intermixed_args(arguments)
     cfg = read_settings(options.config, options.words)
+    check_exposure(cfg.host, cfg.tls)
     releases = Releases(options.folder, read_signers(options.signers), opener_of(options))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     # The head of the log with each signature: who keeps this output sees later whether the log was cut.
@@ -57,9 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     state_dir = Path(cfg.state_dir)
     with ExitStack() as stack:
         _take_state(state_dir, stack)
-        check_exposure(cfg.host, cfg.tls)
-        if cfg.tls is not None:
-            make_context(cfg.tls)  # what is wrong with it is said before anybody is waited for
+        access = Access(open_doors(cfg), None if cfg.tls is None else Certificates(cfg.tls))
         release = releases.choose(read_floor(state_dir))
         sockets = listen(cfg.host, cfg.port)
         if aside := say_left_aside():
@@ -67,13 +68,17 @@ def main(arguments: Sequence[str]) -> int:
         signed = ", ".join(release.signed_by)
         host, port = cfg.host, sockets[0].getsockname()[1]
         say(f"{release.manifest.title}, signed by {signed}, at {host}:{port}")
+        if cfg.keys is None and cfg.jwt is None:
+            say(
+                "Nobody is let in: set serve.keys to a file that `calyx keys gateway add` has made."
+            )
         if cfg.replicas == 1:
-            return _serve(cfg, releases, sockets, 1)
+            return _serve(cfg, releases, access, sockets, 1)
         prepare_metrics(state_dir / _METRICS)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str((state_dir / _METRICS).absolute())
         return Replicas(
             cfg.replicas,
-            lambda replica: _serve(cfg, releases, sockets, replica),
+            lambda replica: _serve(cfg, releases, access, sockets, replica),
             say,
             state_dir / _METRICS,
         ).keep()
@@ -108,14 +113,25 @@ def _take_state(state_dir: Path, stack: ExitStack) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Access:
+    """Who is let in, and over what."""
+
+    doors: Doors
+    certificates: Certificates | None
+
+
 def _serve(
-    cfg: ServeConfig, releases: Releases, sockets: Sequence[socket.socket], replica: int
+    cfg: ServeConfig,
+    releases: Releases,
+    access: Access,
+    sockets: Sequence[socket.socket],
+    replica: int,
 ) -> int:
     # Late: a parent of replicas loads neither PyTorch nor threads, and sets where they count first.
-    from calyx.serving.authorization import open_doors
     from calyx.serving.running import Running, serve
 
-    serve(Running(cfg, releases, open_doors(cfg), replica, say), sockets)
+    serve(Running(cfg, releases, access.doors, access.certificates, replica, say), sockets)
     return 0
 
 

@@ -1,7 +1,8 @@
 """Rows moved towards a greater loss, as whoever knows the model can move them: FGSM and PGD.
 
 Goodfellow et al. 2015 (arXiv:1412.6572, section 4) and Madry et al. 2018 (arXiv:1706.06083, section 2.1).
-Each input moves by at most ε, and never out of the range that its column's schema allows.
+Each input moves by at most ε, and never out of the range that its column's schema allows. See
+docs/decisions/0093.
 
 Shapes: B rows of a batch, F inputs, K outputs.
 """

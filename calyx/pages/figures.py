@@ -7,7 +7,7 @@ from statistics import median, quantiles
 
 from markupsafe import Markup
 
-from calyx.model.metrics import PERSONAL
+from calyx.model.metrics import PERSONAL, ROBUST
 from calyx.pages.charts import (
     R2_FLOOR,
     Axes,
@@ -182,6 +182,14 @@ def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
         end = score_text(_last(own), run.metric)
         series.append(Series(f"{end} own", "own", own))
         words, note = f"{words} Own models end at {end}.", f"{note}, and the clients' own ones"
+    moved = [(x, row.score(ROBUST)) for x, row in zip(xs, run.rounds, strict=True)]
+    if known := [point for point in moved if point[1] is not None]:  # of some rounds only
+        end = score_text(_last(known), run.metric)
+        series.append(Series(f"{end} moved", "train", known))
+        words, note = (
+            f"{words} On moved rows it ends at {end}.",
+            f"{note}, and on moved rows (dashed)",
+        )
     caption = Caption(f"accuracy-{_by(label)}", f"{title} against {label}", words)
     axes = _score_axes(run, label)
     chart = line_chart(caption, axes, series, _best_mark(run, xs, is_score=True))

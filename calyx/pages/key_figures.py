@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calyx.model.metrics import PERSONAL
+from calyx.model.metrics import PERSONAL, ROBUST
 from calyx.pages import figures
 from calyx.pages.classes import classes_of
 from calyx.pages.findings import count_severities
@@ -33,6 +33,7 @@ def _results(run: Run) -> list[KeyFigure]:
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
         *_test_figures(run),
+        *_robust_figures(run.summary, run.metric),
         *_balance_figures(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         *_best(run, best),
@@ -68,6 +69,19 @@ def _test_figures(run: Run) -> list[KeyFigure]:
         for label, (value, key) in tested.items()
     ]
     return results if run.metric == "accuracy" else [*results, *_errors(summary)]
+
+
+def _robust_figures(summary: Summary | None, metric: str) -> list[KeyFigure]:
+    """The test on rows that clients moved against the model, where the run asked for it."""
+    key = f"test_{ROBUST}{'accuracy' if metric == 'accuracy' else 'r2'}"
+    if summary is None or key not in summary.tested:
+        return []
+    value, why = score_text(summary.tested[key], metric), summary.absent.get(key, "")
+    full = (
+        why
+        or "the test's rows, each moved by its client against the model: robust.* in config.yaml"
+    )
+    return [KeyFigure(f"Test {metric}, moved rows", value, full)]
 
 
 def _balance_figures(run: Run) -> list[KeyFigure]:

@@ -129,6 +129,12 @@ def sign_manifest(private: bytes, manifest: bytes, signatures: bytes) -> bytes:
     return _signed_bytes(_Signed(signatures=signed | {identity_of(private).hex(): mine}))
 
 
+def join_signatures(manifest: bytes, signatures: bytes, others: bytes) -> bytes:
+    """Two manifest.sig of one manifest.json as one. Raises Unverified where a signature does not fit."""
+    both = _read_signed(manifest, signatures) | _read_signed(manifest, others)
+    return _signed_bytes(_Signed(signatures=both))
+
+
 def check_signatures(manifest: bytes, signatures: bytes, signers: Signers) -> SignedBy:
     """Who has signed the bytes of manifest.json, by the bytes of manifest.sig.
 

@@ -66,7 +66,6 @@ class Population:
 
     known: tuple[Known, ...]  # [V]
     unknown: dict[str, str]  # why nothing is known of the other variables, by their names
-    num_columns: int
     is_unusual: NDArray[np.bool_]  # [S]
     excess: Values  # [S] nats by which a value of the cell surprises more than the training's do
     reach: (
@@ -139,7 +138,6 @@ def read_population(schema: Schema, baseline: Baseline | None) -> Population:
     return Population(
         tuple(known),
         unknown,
-        len(schema.columns),
         tables[0] > 0,
         tables[1],
         tables[2],

@@ -39,6 +39,7 @@ class Running:
     cfg: ServeConfig
     releases: Releases
     doors: Doors
+    certificates: Certificates | None  # None: plain HTTP
     replica: int
     say: Say  # one line to the operator
 
@@ -60,7 +61,7 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
             running.say(_say_refused(rejected, served))
         watcher = Watcher(gateway, running)
         config = make_config(running.cfg, make_app(gateway, watcher.lifespan))
-        _Server(config, gateway).run(list(sockets))
+        _Server(config, gateway, running).run(list(sockets))
 
 
 def make_config(cfg: ServeConfig, app: ASGIApp) -> uvicorn.Config:
@@ -77,12 +78,10 @@ def make_config(cfg: ServeConfig, app: ASGIApp) -> uvicorn.Config:
 
 
 class _Server(BoundedServer):
-    """A server that ends with 0 when a signal has asked it to."""
+    """A server which ends with 0 when a signal has asked it to."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        """Raise UserError where the certificate is absent or damaged."""
-        tls = gateway.cfg.tls
-        super().__init__(config, gateway.cfg.limits, None if tls is None else Certificates(tls))
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, running: Running) -> None:
+        super().__init__(config, running.cfg.limits, running.certificates)
         self._gateway = gateway
 
     @override

@@ -22,7 +22,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from calyx.config.section import PositiveInt, config
+from calyx.config.section import config
+from calyx.errors import printable
 from calyx.serving.holds import Hold, Holds
 from calyx.serving.population import Population
 from calyx.serving.traces import Inputs, Queries, Signs, Trace
@@ -33,7 +34,7 @@ Action = Literal["answer", "slow", "stop"]
 LEAST_ROWS = 32  # judged rows, before which nothing is said of a caller
 PATIENCE = 64  # rows that a slowed caller may ask, at once and in all, before it is stopped
 MOST_BYTES = 2**26  # of all callers' traces; those that asked least lately are forgotten
-NEARNESS = 0.15  # of the distance between unrelated rows, within which two are near
+NEARNESS = 0.1  # of the distance between unrelated rows, within which two are near
 _EVERY = 8  # judged rows between two looks at the signs
 
 
@@ -42,10 +43,10 @@ class DetectorConfig:
     """The section `serve.detector`."""
 
     mode: Literal["off", "alert", "slow", "stop"] = "stop"  # the most that is done about a caller
-    near: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of rows close to earlier ones
+    near: Annotated[float, Field(gt=0, le=1)] = 0.2  # share of rows close to earlier ones
     away: Annotated[float, Field(gt=0, le=2)] = 0.15  # 0: as in training; 1: drawn evenly
     row_s: Annotated[float, Field(ge=0, le=60)] = 1.0  # seconds a row costs a slowed caller
-    hold_s: PositiveInt = 86_400  # seconds for which a caller is stopped
+    hold_s: Annotated[int, Field(ge=1, le=10**8)] = 86_400  # seconds for which a caller is stopped
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ class Verdict:
 
     action: Action
     retry_after_s: int = 0
-    reason: str = (
-        ""  # sentences for the caller; what gave it away is in the log and in the stop's file
-    )
+    reason: str = ""  # sentences for the caller; the sign is in the log and in the stop's file
     is_alert: bool = False  # this request is the one by which the caller became slowed or stopped
 
 
@@ -129,7 +128,7 @@ class Detector:
         try:
             return self._holds.find(caller, now)
         except OSError as error:
-            log.error("whether %s is stopped cannot be read: %s", caller, error.strerror)
+            log.error("whether %s is stopped cannot be read: %s", _show(caller), error.strerror)
             return Hold(
                 caller=caller, since=now, until=now + 60, reason="The stops cannot be read."
             )
@@ -168,7 +167,7 @@ class Detector:
         suspect.asked = 0 if is_first else suspect.asked + rows
         if is_first:
             suspect.since = now
-            log.warning("%s may be copying the model: %s", caller, suspect.reason)
+            log.warning("%s may be copying the model: %s", _show(caller), suspect.reason)
         if self._cfg.mode == "alert":
             return Verdict("answer", is_alert=is_first)
         if self._cfg.mode == "stop" and suspect.asked > PATIENCE:
@@ -184,11 +183,16 @@ class Detector:
         try:
             self._holds.add(Hold(caller=caller, since=now, until=until, reason=suspect.reason))
         except OSError as error:  # it stays slowed, and is stopped again as soon as it asks
-            log.error("the stop of %s cannot be written: %s", caller, error.strerror)
+            log.error("the stop of %s cannot be written: %s", _show(caller), error.strerror)
         else:
             self._forget(caller)
-        log.error("%s is stopped for %d s: %s", caller, self._cfg.hold_s, suspect.reason)
+        log.error("%s is stopped for %d s: %s", _show(caller), self._cfg.hold_s, suspect.reason)
         return Verdict("stop", self._cfg.hold_s, _STOPPED, is_alert=True)
+
+
+def _show(caller: str) -> str:
+    """A caller's name, which a token may have brought, on one line of a log."""
+    return printable(caller, 80)
 
 
 def find_reason(signs: Signs, cfg: DetectorConfig) -> str:

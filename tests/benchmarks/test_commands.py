@@ -58,6 +58,14 @@ def test_the_command_of_comparison(started, run):
     assert "strategy/nope" in nope["note"]
 
 
+@pytest.mark.e2e
+def test_the_command_of_adversarial(started, run):
+    words = ("--seeds", "1", "--epsilons", "0.1", "--with", "rounds=1", "training.epochs=1")
+    rows = run("adversarial", *words)
+    assert rows.keys() == {"plain", "fgsm", "pgd"}
+    assert all(0 <= one["robust"] <= one["accuracy"] <= 1 for (one,) in rows.values())
+
+
 def test_the_command_of_liars(run):
     """Of one round, a lie in each half of it: the sum is refused, or the sentence is said."""
     words = ("--clips", "0.2", "--with", "rounds=1", "training.epochs=1")

@@ -1,5 +1,6 @@
 """What a run does next, and a strategy that makes no model that can be used."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,11 @@ from support.taps import run_server
 
 from calyx.errors import RoundFailed
 from calyx.files.plain import read_lines
+from calyx.model.attack_config import NO_ROBUST
+from calyx.run.rows import RoundRow
 from calyx.wire import records
 from server.checkpoints import Best, RunState
-from server.rounds import Stop, Train, Validate, next_step
+from server.rounds import Stop, Train, Validate, Withstand, next_step
 from strategies.base import AlgorithmStrategy
 
 
@@ -64,8 +67,26 @@ def begun(kind, round):
 def test_what_a_run_does_next_follows_from_its_state_and_config(state, evaluate, record, step):
     """Of three rounds, with patience for two. Oracle: the rules of docs/rounds.md, by hand."""
     stopping = SimpleNamespace(monitor="val_loss", mode="min", patience=2)
-    run = SimpleNamespace(evaluate=evaluate, rounds=3, stopping=stopping)
+    run = SimpleNamespace(evaluate=evaluate, rounds=3, stopping=stopping, robust=NO_ROBUST)
     assert next_step(state, run, record) == step
+
+
+def test_every_second_model_is_attacked_once_between_its_training_and_the_next():
+    def pending(round, **figures):
+        row = RoundRow(
+            **{"round": round, "train_loss": 0.5, "figures": figures, "cohort": (), "replies": 0},
+            **{"dropped": (), "bytes_up": 0, "bytes_down": 0, "seconds": 0.0},
+        )
+        return replace(after(round), pending=row)
+
+    robust = replace(NO_ROBUST, every=2, epsilon=0.1, steps=1, step_size=0.1)
+    run = SimpleNamespace(evaluate="with_training", rounds=9, robust=robust)
+    assert next_step(pending(1), run, None) == Train(validates=True)
+    assert next_step(pending(2), run, None) == Withstand()
+    assert next_step(pending(2, val_robust_loss=0.5), run, None) == Train(validates=True)
+    assert next_step(pending(2), run, begun("evaluate", 2)) == Validate()
+    stalled = replace(pending(2), is_stalled=True)  # as the round before it was
+    assert next_step(stalled, run, None) == Validate()
 
 
 def broken(self, server_round, replies):

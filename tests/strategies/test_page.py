@@ -3,6 +3,7 @@
 Its commands are run by e2e/test_commands.py.
 """
 
+import dataclasses
 import re
 import shlex
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ from support.pages import ROOT, commands
 
 from benchmarks import comparison
 from calyx.composing.compose import compose, resolve
+from calyx.model.attack_config import AdversarialConfig
 
 PAGE = (ROOT / "docs" / "strategies.md").read_text()
 INSTALLED = sorted(entry_points(group="calyx.strategies").names)
@@ -30,8 +32,16 @@ def test_an_installed_strategy_has_its_section_with_every_key(name):
     strategy = resolve(compose([f"strategy={name}", "privacy=none", "privacy.groups=all"]))[
         "strategy"
     ]
-    for key in (*strategy["server"], *strategy["local"]):
+    assert strategy["local"]["adversarial"] is None
+    for key in {*strategy["server"], *strategy["local"]} - {"adversarial"}:  # every strategy's
         assert re.search(rf"`(strategy\.(server|local)\.)?{key}`", text), key
+
+
+def test_the_keys_that_every_strategy_has_are_told_once():
+    fields = {field.name for field in dataclasses.fields(AdversarialConfig)}
+    table = PAGE.partition("| key of `strategy.local.adversarial` |")[2].partition("\n\n")[0]
+    told = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))
+    assert set(told) == fields
 
 
 def test_it_has_commands():

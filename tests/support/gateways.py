@@ -63,7 +63,7 @@ class Asked:
 
 
 @contextmanager
-def gateway_on(folder, **changed):
+def gateway_on(folder, doors=None, **changed):
     """A gateway of the releases in `folder / "releases"`, one of which is made if there are none."""
     releases, said = folder / "releases", []
     if not releases.exists():
@@ -76,8 +76,9 @@ def gateway_on(folder, **changed):
     raise_floor(folder / "state", floor_of(release))
     served = make_served(release, cfg)
     with open_log(cfg.log, folder / "state", release.digest) as decisions:
-        gateway = Gateway(cfg, served, Everybody(), decisions)
-        running = Running(cfg, looked, Everybody(), 1, said.append)
+        doors = doors or Everybody()
+        gateway = Gateway(cfg, served, doors, decisions)
+        running = Running(cfg, looked, doors, None, 1, said.append)
         transport = httpx.ASGITransport(make_app(gateway), raise_app_exceptions=False)
         client = httpx.AsyncClient(
             transport=transport, base_url="http://gateway", headers={"authorization": "ward 3"}

@@ -13,8 +13,8 @@ def digit(number):
 
 def order(kind="train", round=1, **changes):
     """A sound order, of model n with weights n, which sum n made."""
-    number = {"train": round - 1, "evaluate": round, "test": round}.get(kind, 0)
-    has_links = kind in ("train", "evaluate") and (kind, round) != ("train", 1)
+    number = {"train": round - 1, "evaluate": round, "robust": round, "test": round}.get(kind, 0)
+    has_links = kind in ("train", "evaluate", "robust") and (kind, round) != ("train", 1)
     values = {
         "protocol": "calyx/1",
         "run": "run",

@@ -5,8 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from calyx.cli.release.model import Chosen
+from calyx.config.section import parse
+from calyx.model.attack_config import RobustConfig
+from calyx.model.metrics import ROBUST
 from calyx.model.populations import Population
-from calyx.releases.card_parts import FiguresPart, Reasons, RowsPart
+from calyx.releases.card_parts import FiguresPart, Reasons, Robust, RowsPart
 from calyx.run.rows import whose_of
 from calyx.run.summary import BaselineScores, Summary
 
@@ -69,6 +72,31 @@ def compared_part(summary: Summary) -> FiguresPart:
     return _figures(told, baselines.absent, whose, None)
 
 
+def robust_part(summary: Summary, config: Mapping[str, Any]) -> Robust | None:
+    """How the model stood rows that clients moved against it; None where the run asked nothing of that."""
+    section = config.get("robust")
+    attack = None if section is None else parse(RobustConfig, section, "robust").attack()
+    head = f"test_{ROBUST}"
+    told = {n: v for n, v in summary.tested.items() if n.startswith(head)}
+    if attack is None or not told:
+        return None
+    plain = f"test_{summary.metric}"
+    told[plain] = summary.tested.get(plain)
+    values = {name.removeprefix("test_"): value for name, value in told.items()}
+    absent = {name.removeprefix("test_"): why for name, why in summary.absent.items()}
+    whose = (
+        f"the model on {summary.testers} test rows, as they are and as each client moved them against it "
+        f"({attack.method}, {attack.steps} steps, {attack.epsilon:g} of an input at most)"
+    )
+    of = whose_of(summary.tested_on, "test_")
+    return Robust(
+        attack=attack.method,
+        epsilon=attack.epsilon,
+        steps=attack.steps,
+        figures=_figures(values, absent, whose, of),
+    )
+
+
 def _score(baselines: BaselineScores, name: str) -> float | None:
     value: float | None = getattr(baselines, name)
     return value
@@ -84,10 +112,11 @@ def _figures(
     reasons: Reasons = {
         name: absent.get(name, _NOT_TOLD) for name, value in values.items() if value is None
     }
-    return FiguresPart(of=of, figures=dict(values), absent=reasons, rows=_rows(whose))
+    return FiguresPart(of=of, figures=dict(values), absent=reasons, rows=rows_part(whose))
 
 
-def _rows(whose: Population | None) -> RowsPart | None:
+def rows_part(whose: Population | None) -> RowsPart | None:
+    """Whose rows figures are of; None where that is not told."""
     if whose is None:
         return None
     values: dict[str, Any] = {

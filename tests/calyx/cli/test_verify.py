@@ -86,6 +86,19 @@ def test_it_is_said_in_json_too(house):
     assert "no way back" in said(house, *VERIFY, "--at-least", "2", code=1)
 
 
+def test_signers_on_machines_of_their_own_put_their_signatures_together(house):
+    for name in ("anna", "cleo"):
+        shutil.copytree(house / "releases", house / name)
+        assert sign(house, name, f"{name}/heart-1").returncode == 0
+        add = ("release", "sign", "releases/heart-1", "--add", f"{name}/heart-1/manifest.sig")
+        assert calyx(house, *add).returncode == 0
+    assert "signed by anna and cleo" in said(house, *VERIFY, code=0)
+    make_release(house / "other" / "heart-1", seed=1, signed_by=("bela",))
+    add = ("release", "sign", "releases/heart-1", "--add", "other/heart-1/manifest.sig")
+    assert "does not fit" in said(house, *add, code=1)
+    assert "signed by anna and cleo" in said(house, *VERIFY, code=0)
+
+
 def test_without_a_policy_nobody_is_believed(house):
     assert "is not signed" in said(house, *VERIFY[:2], code=1)
     sign(house, "anna")

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.gateway_keys import add_key
 from support.releases import make_release, write_signers
 
 pytestmark = pytest.mark.e2e
@@ -18,7 +19,7 @@ START = "import sys; from calyx.cli.main import run; sys.exit(run(sys.argv[1:]))
 
 
 def start(folder, *words):
-    arguments = ["serve", "releases", "--signers", "signers.json", *words]
+    arguments = ["serve", "releases", "--signers", "signers.json", "serve.keys=keys.json", *words]
     return subprocess.Popen(
         [sys.executable, "-c", START, *arguments],
         cwd=folder,
@@ -55,6 +56,7 @@ def folder(tmp_path_factory):
     (folder / "releases").mkdir()
     make_release(folder / "releases" / "heart-1")
     write_signers(folder / "signers.json")
+    add_key(folder / "keys.json", "ward")
     return folder
 
 
@@ -68,6 +70,11 @@ def test_a_dead_replica_is_replaced_and_a_signal_ends_all(folder) -> None:
         wait_for_line(process, "was killed by signal 9; it is started again.")
         assert ask(port)["ready"]
         assert other in children(process)
+        make_release(folder / "releases" / "heart-2", seed=2)
+        wait_for_line(process, "version 2 answers from now on")
+        deadline = time.monotonic() + 60
+        while {ask(port)["release"]["version"] for _ in range(20)} != {2}:  # by new connections
+            assert time.monotonic() < deadline
         second = start(folder, f"serve.port={port}", "serve.state_dir=other")
         said, _ = second.communicate(timeout=60)
         assert (second.returncode, said.count("\n")) == (2, 1)
@@ -99,6 +106,7 @@ def test_a_release_that_does_not_verify_is_not_served(folder, tmp_path) -> None:
     (tmp_path / "releases").mkdir()
     make_release(tmp_path / "releases" / "heart-1", signed_by=())
     write_signers(tmp_path / "signers.json")
+    add_key(tmp_path / "keys.json", "ward")
     process = start(tmp_path, "serve.port=0")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1

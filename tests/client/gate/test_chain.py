@@ -35,6 +35,23 @@ def test_an_honest_run_passes_with_a_restart_between_any_two_orders(site, valida
     assert [site.take(one) for one in run_of(4, validated)] == [""] * (6 if validated else 9)
 
 
+def test_a_model_is_judged_on_moved_rows_once_beside_its_evaluation_and_not_later(site):
+    asked = [order(), order("robust", 1), order(round=2, is_validated=True), order("robust", 2)]
+    assert [site.take(one) for one in [*asked, order("evaluate", 2)]] == [""] * 5
+    assert site.take(order("robust", 2, attempt=2)) == "second-vector"
+    assert site.take(order(round=3)) == ""
+    other = order("robust", 2, attempt=3)  # A6: that model has been trained on
+    assert site.take(other) == "round-replayed"
+
+
+def test_models_that_were_only_judged_on_moved_rows_count_as_evaluated(site):
+    """A7: as many as were trained, and two more, whichever of the two kinds asks."""
+    assert site.take(order(run="x")) == ""
+    kinds = ("robust", "evaluate", "robust", "robust")
+    said = [site.take(order(kind, n, run="x")) for n, kind in enumerate(kinds, 1)]
+    assert said == ["", "", "", "daily-limit"]
+
+
 def test_a_run_of_drawn_cohorts_passes_that_asks_a_client_now_and_then(site):
     terms = replace(TERMS, cohort_size=3)
     asked = [order("evaluate", 1), order("evaluate", 2), order(round=3), order("evaluate", 3)]
@@ -312,3 +329,18 @@ def test_an_empty_group_excuses_no_foreign_sum(site):
     groups = (NAMES, ())
     assert site.take(order(groups=groups)) == ""
     assert site.take(order(round=2, groups=groups, previous=(link(66),))) == "chain-broken"
+
+
+def test_folds_are_judged_together_once_and_only_those_that_were_scored(site):
+    terms = replace(TERMS, cv=Cv(k=2, fold=None, combine="mean"))
+    scores = order("cv", 9, run="run-cv", terms=terms)
+    together = order("ensemble", 9, run="run-cv", terms=terms)
+    assert site.take(together) == "order-refused"  # nothing was scored yet
+    for fold in range(2):
+        own = replace(terms, cv=Cv(k=2, fold=fold, combine="mean"))
+        trained = order(run=f"run-fold-{fold}", terms=own, weights=digit(100 + fold))
+        assert site.take(trained) == ""
+    assert site.take(scores) == ""
+    assert site.take(replace(together, weights=digit(5))) == "order-refused"  # other models
+    assert site.take(together) == ""
+    assert site.take(replace(together, attempt=2)) == "second-vector"
