@@ -129,7 +129,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_lines += 1
         self._count(len(name) + len(value) + 4)
-        if self._phase is Phase.HEAD:  # a trailer is no header, or one could be hidden there: RFC 9110 §6.5.1
+        if (
+            self._phase is Phase.HEAD
+        ):  # a trailer is no header, or one could be hidden there: RFC 9110 §6.5.1
             super().on_header(name, value)
 
     def _count(self, size: int) -> None:
