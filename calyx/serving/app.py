@@ -61,12 +61,17 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         ("/docs", docs),
     ):
         app.add_route(path, answer, ["GET"])
-    for route in app.routes:
-        if isinstance(route, Route):  # Starlette's own end in `$`, which lets a newline follow
-            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
+    _end_paths(app)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     return Identified(app)
+
+
+def _end_paths(app: FastAPI) -> None:
+    """Have each path stand for itself only: Starlette's patterns end in `$`, which lets a newline follow."""
+    for route in app.routes:
+        if isinstance(route, Route):
+            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
