@@ -77,6 +77,13 @@ class EnsembleTest:
     models: tuple[str, ...] = ()  # SHA-256 of each member's file, folds/0/model.safetensors …
     absent: Absent = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for other figures than these five, or one without value and reason."""
+        if set(self.figures) != {"score", "best_member", "mean_member", "gain", "gain_over_mean"}:
+            raise ValueError("a combination has other figures than a run writes")
+        if {name for name, value in self.figures.items() if value is None} != set(self.absent):
+            raise ValueError("a figure that is not told needs a reason, and no other has one")
+
 
 @row
 class CrossValidation:
