@@ -32,7 +32,14 @@ NOT_WRITTEN = {  # made by the program for itself
     *("LocalObjective", "ScaffoldLocal", "PersonalObjective"),
     "WrittenPreprocessing",  # its keys are those of PreprocessingConfig
 }
-ROWS = ("calyx.pages", "calyx.run", "calyx.model.released")  # what travels, and what rests of a run
+# What travels, and what rests of a run or a release.
+ROWS = (
+    "calyx.pages",
+    "calyx.run",
+    "calyx.model.released",
+    "calyx.model.ensemble",
+    "calyx.releases",
+)
 PACKAGES = (calyx, client, server, strategies)
 
 
