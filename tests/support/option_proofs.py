@@ -307,6 +307,7 @@ ELSEWHERE = {
 SECTIONS = {  # of other classes here, whose own keys are listed
     *(f"RunConfig.{name}" for name in ("task", "strategy", "training", "preprocessing", "privacy")),
     *(f"RunConfig.{name}" for name in ("hardware", "engine", "client", "stopping", "audit", "cv")),
+    "RunConfig.robust",
     *("StrategySection.server", "StrategySection.local", "TrainingConfig.early_stopping"),
     *("ClientConfig.hardware", "ClientConfig.policy", "SiteConfig.client"),
     *("CsvConfig.schema", "SchemaConfig.target"),
