@@ -193,10 +193,25 @@ SMUGGLED = {
 
 @pytest.mark.parametrize("text", SMUGGLED.values(), ids=SMUGGLED)
 def test_a_request_that_two_servers_may_read_otherwise_is_refused(gateway, text):
-    follower = b"GET /smuggled HTTP/1.1\r\nhost: x\r\nauthorization: ward\r\n\r\n"
-    said = speak(gateway, text + follower)
+    said = speak(gateway, text + FOLLOWER)
     assert said.count(b"HTTP/1.1 200") == 0
     assert said.count(b"HTTP/1.1") <= 1
+
+
+FOLLOWER = b"GET /smuggled HTTP/1.1\r\nhost: x\r\nauthorization: ward\r\n\r\n"
+
+
+def test_the_body_of_a_request_for_another_protocol_is_not_taken_for_a_request(gateway):
+    length = b"content-length: %d\r\n\r\n" % len(FOLLOWER)
+    upgrade = HELLO + b"connection: upgrade\r\nupgrade: h2c\r\n" + length
+    said = speak(gateway, upgrade, FOLLOWER, pause_s=0.3)
+    assert said.startswith(b"HTTP/1.1 400 ") and said.endswith(b"No upgrade")
+
+
+def test_a_trailer_is_no_header(gateway):
+    stranger = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    said = speak(gateway, stranger + b"3\r\nabc\r\n0\r\nauthorization: ward\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 401 ")
 
 
 def test_requests_before_the_first_is_answered_are_cut_off(gateway):
