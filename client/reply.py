@@ -22,6 +22,7 @@ from client.failures import ClientFailure, tell_cause
 from client.gate import secure_mod
 from client.gate.assignment import Assignment, admit, open_assignment
 from client.learning.cohort import learn_together
+from client.learning.combination import judge_combined
 from client.learning.contribution import Answer, contribute
 from client.learning.counting import count
 from client.learning.judgement import judge
@@ -139,6 +140,8 @@ def _answer(assignments: list[Assignment], question: Question) -> list[Answer]:
             return learn(prepare(assignments))
         case "judge" | "withstand":
             return judge(prepare(assignments))
+        case "combine":
+            return judge_combined(prepare(assignments))
         case own:
             return count(assignments, own)
 

@@ -22,6 +22,7 @@ from calyx.tasks.task import own_split
 from calyx.words.sentences import join_names, say_count
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
+from server.combination import check_models
 from server.config import RunConfig
 from server.exchange.nodes import Nodes, read_nodes
 from server.exchange.sending import Channel
@@ -33,6 +34,7 @@ from server.phase_order import check_phases, run_phases
 from server.round_log import restore
 from server.run_context import InitialModel, RunContext, begin_state, make_initial
 from server.sampling import (
+    check_combination,
     check_cv,
     check_folds,
     check_replies,
@@ -86,6 +88,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         check_whole(run.privacy, num_clients)
     check_cv(run.cv.k, run.privacy, num_clients, size, known)
     check_folds(run.cv.k, own_split(task))
+    check_combination(run.cv.combine, task.schema)
     check_replies(run, len(nodes))
     if members is None:
         dealt = deal_groups(names_of(nodes), run.privacy.groups, run.seed)
@@ -109,6 +112,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         preprocessing=choice.cfg,
         terms=terms,
     )
+    check_models(context)
     _say_guarantee(context)
     _say_asked(context)
     _say_unranked(context)

@@ -20,10 +20,12 @@ from calyx.config.section import (
 )
 from calyx.machine.hardware import HardwareConfig
 from calyx.model.attack_config import NO_ROBUST, RobustConfig
+from calyx.model.combining import Combine
 from calyx.model.metrics import Mode, Monitor, better_is
 from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import WrittenPreprocessing
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Cv, check_combined
 
 
 @config
@@ -73,6 +75,16 @@ class CrossValidation:
 
     # Folds of every client's rows; `clients`: each client is a fold; null does none.
     k: Annotated[int, Field(ge=2, le=20)] | Literal["clients"] | None
+    # Judge the folds' models together, too, on the test part, which the folds then leave alone.
+    combine: Combine | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a combination without folds of rows."""
+        check_combined(self.k, self.combine)
+
+    def of_all(self) -> Cv | None:
+        """As orders of all folds say it; None without a cross-validation."""
+        return None if self.k is None else Cv(k=self.k, fold=None, combine=self.combine)
 
 
 @config

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.findings.figures import Sums
+from calyx.run.order import Cv
 from calyx.survey.blocks import Survey
 
 _WIDE = 2**62
@@ -23,6 +24,13 @@ class Counted:
     sites: int
     folds: int
     seed: int  # deals training parts and folds
+    leaves_test: bool = False  # whether its folds leave the test part alone
+
+    def has_folds(self, cv: Cv | None, seed: int) -> bool:
+        """Whether it has sums over the very folds of rows that these are."""
+        leaves_test = cv is not None and cv.combine is not None
+        own = (self.folds, self.seed, self.leaves_test)
+        return cv is not None and own == (cv.k, seed, leaves_test)
 
 
 def write_counted(path: Path, counted: Counted) -> None:
@@ -40,6 +48,7 @@ def read_counted(path: Path) -> Counted:
             sites=int(value["sites"]),
             folds=int(value["folds"]),
             seed=int(value["seed"]),
+            leaves_test=value.get("leaves_test") is True,
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("no file of sums") from error

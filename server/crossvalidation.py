@@ -21,11 +21,12 @@ from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run
 from calyx.run.json_rows import as_json, damage_of, parse_row
-from calyx.run.order import Cv, Terms, with_preprocessing
+from calyx.run.order import Terms, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow
 from calyx.run.summary import CrossValidation
 from calyx.survey.blocks import fold_name
 from server.checkpoints import load_newest, save
+from server.combination import judge_together
 from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, Outcome, total_counts
 from server.federation import Clients
@@ -48,14 +49,18 @@ def cross_validate(context: RunContext) -> RunContext:
         return context
     folds = number_folds(context.clients) if k == "clients" else dict.fromkeys(range(k), "")
     names = list(folds.values())
-    terms = replace(_preprocess(context, k), cv=Cv(k=k, fold=None))
+    terms = replace(_preprocess(context, k), cv=context.run.cv.of_all())
     models = [_train(context, _of_fold(terms, i), name) for i, name in folds.items()]
     digest = hash_weights(stack(models))
     if known is None or known.models != digest:
         outcome = _score(context, terms, models)
-        known = _figures(context, outcome, names)
+        known = replace(_figures(context, outcome, names), models=digest)
+        if context.run.cv.combine is not None:  # a kill before the next answer costs no score
+            write_json(_file(context.folder), as_json(known))
+    if context.run.cv.combine is not None and known.ensemble is None:
+        known = replace(known, ensemble=judge_together(context, terms, models))
     capped = max(_num_capped(context, i) for i in folds)
-    known = replace(known, capped_clients=capped, rounds=context.run.rounds, models=digest)
+    known = replace(known, capped_clients=capped, rounds=context.run.rounds)
     write_json(_file(context.folder), as_json(known))
     return context
 
@@ -95,15 +100,16 @@ def _preprocess(context: RunContext, k: int | str) -> Terms:
     is_federated = context.preprocessing.is_federated
     if not is_federated or not isinstance(k, int) or context.counted is None:
         return context.terms
-    if (context.counted.folds, context.counted.seed) != (k, context.run.seed):
+    cv = context.run.cv.of_all()
+    if not context.counted.has_folds(cv, context.run.seed):
         message = (
             f"The sites gave their statistics before, and not of these {k} folds: all folds use the "
-            "constants of training parts, in which some of their test rows are."
+            "constants of training parts, in which some of the rows are that they are scored on."
         )
         context.folder.event("folds-share-constants", "warning", message)
         return context.terms
     samples = [fold_name(i) for i in range(k)]
-    fits = fit_samples(context, context.counted, samples, Cv(k=k, fold=None))
+    fits = fit_samples(context, context.counted, samples, cv)
     return with_constants_of(context.terms, fits)
 
 

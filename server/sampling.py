@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.names import NumberedNames, client_names
+from calyx.data.schema import Schema
 from calyx.errors import ConfigError
+from calyx.model.combining import Combine, check_combine
 from calyx.privacy.section import PrivacyConfig, check_group, is_sound
 from calyx.run.order import MAX_MEMBERS
 from calyx.secagg.rules import MAX_GROUP
@@ -230,6 +232,16 @@ def check_cv(
         check_sizes(privacy, clients - 1, cohort_size, roster)
     except ConfigError as error:
         raise ConfigError(f"cv.k=clients leaves one client out of each fold: {error}") from None
+
+
+def check_combination(combine: Combine | None, schema: Schema) -> None:
+    """Refuse what models of this schema cannot do together. Raises ConfigError."""
+    if combine is None:
+        return
+    try:
+        check_combine(schema, combine)
+    except ConfigError as error:
+        raise ConfigError(f"cv.combine={combine} is impossible: {error}") from None
 
 
 def check_folds(k: int | str | None, own_split: str | None) -> None:

@@ -84,12 +84,28 @@ def make_peer(peer: Peer, folder: Path) -> Path:
     return python
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that a server's process and all below it have taken."""
+    parents, ticks = dict[int, int](), dict[int, int]()
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = place.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        one = int(place.parent.name)
+        parents[one], ticks[one] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family = {pid}
+    while more := {one for one, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks.get(one, 0) for one in family) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def serving(command: Sequence[str], port: int, more: Mapping[str, str]) -> Iterator[None]:
-    """A server while it runs, from the moment on that its port takes connections."""
-    with started(command, {**environment(), **more}):
+def serving(command: Sequence[str], port: int, more: Mapping[str, str]) -> Iterator[int]:
+    """A server while it runs, from the moment on that its port takes connections; its process."""
+    with started(command, {**environment(), **more}) as process:
         wait_for(lambda: why_taken("127.0.0.1", port) is not None, START_S)
-        yield
+        yield process.pid
 
 
 def peer_command(peer: Peer, python: Path, release: Path, port: int) -> list[str]:

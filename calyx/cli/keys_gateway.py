@@ -166,9 +166,8 @@ def _make(options: argparse.Namespace, plan: Plan) -> None:
     say(f"Made a key for {options.name}, for {', '.join(entry.scopes)}.", "bold")
     place = key if options.out is None else f"in {show_path(options.out)} (0600)"
     print_facts(("key", place), ("id", key_id), ("expires", entry.expires))
-    say(
-        "It is shown this once: the file keeps only its hash. Send it as `authorization: Bearer KEY`."
-    )
+    once = "It is shown this once: the" if options.out is None else "The"
+    say(f"{once} file of keys keeps only its hash. Send it as `authorization: Bearer KEY`.")
 
 
 def _revoke(options: argparse.Namespace) -> None:
@@ -223,7 +222,7 @@ def _list(options: argparse.Namespace) -> None:
     keys, now = read_key_file(options.file).keys, time.time()
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("caller", "id", "scopes", "expires", "limits", ""):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("id", "expires"))
     for key in keys:
         limits = [
             f"{value:,} {what}"

@@ -12,6 +12,7 @@ from rich.table import Table
 from calyx.errors import printable
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
+from calyx.pages.folds import say_together
 from calyx.run.folder import RunFolder
 from calyx.run.rows import Models
 from calyx.run.summary import BaselineScores, CrossValidation, Summary
@@ -81,13 +82,13 @@ def _lines(summary: Summary, folder: Path) -> list[str]:
         who = "1 client has" if untrained == 1 else f"{untrained} clients have"
         lines.append(f"own models: {who} none, having taken part in no round")
     if summary.cv:
-        lines.append(_cross_validated(summary.cv, summary.models))
+        lines += [_cross_validated(summary.cv, summary.models), say_together(summary.cv)]
     events = [e for e in RunFolder(folder).read_events() if e.event in ("audit", "drift")]
     grave = [e for e in events if e.severity != "info"]
     if grave:
         what = "1 finding" if len(grave) == 1 else f"{len(grave)} findings"
         lines.append(f"data    {what} of the audit to look at, in the report")
-    return lines
+    return list(filter(None, lines))
 
 
 def _cross_validated(cv: CrossValidation, models: Models) -> str:

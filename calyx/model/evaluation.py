@@ -71,20 +71,24 @@ def evaluate_together(
     model: "nn.Module", parts: Sequence[Part], device: "torch.device"
 ) -> list[Evaluation]:
     """`evaluate` of several clients' rows in common batches, which may round outputs otherwise."""
+    every = compute_outputs(model, np.concatenate([part.x for part in parts]), device)
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return [
+        evaluation_of(one, part) for one, part in zip(np.split(every, ends), parts, strict=True)
+    ]
+
+
+def compute_outputs(model: "nn.Module", rows: Array, device: "torch.device") -> Values:
+    """The model's outputs [N, K] for its inputs `rows` [N, F]: logits, or values in scales."""
     import torch
 
-    rows = np.concatenate([part.x for part in parts])
     outputs: list[Values] = []
     model.eval()
     with torch.no_grad(), seeded(model, 0, "evaluation"):
         for start in range(0, len(rows), BATCH_ROWS):
             x = torch.tensor(rows[start : start + BATCH_ROWS], device=device)
             outputs.append(model(x).double().cpu().numpy())
-    ends = np.cumsum([len(part) for part in parts])[:-1]
-    every = np.concatenate(outputs) if outputs else np.zeros((0, 1))
-    return [
-        evaluation_of(one, part) for one, part in zip(np.split(every, ends), parts, strict=True)
-    ]
+    return np.concatenate(outputs) if outputs else np.zeros((0, 1))
 
 
 def evaluation_of(outputs: Values, part: Part) -> Evaluation:

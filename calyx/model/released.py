@@ -198,11 +198,21 @@ def load_bytes(
     is refused. `older` describes the model of a file of an earlier version, which says nothing itself.
     Raises UserError for a file that is damaged, or does not fit the task.
     """
+    return load_as(data, path, seed, older)[0]
+
+
+def load_as(
+    data: bytes, path: Path, seed: int | None, older: Description | None = None
+) -> tuple[ReleasedModel, Description]:
+    """The same, with the description in the file, without constants. Raises as `load_bytes`."""
     tensors, said = open_file(data, path)
     description = older if said is None else read_as(Description, said, path)
     if description is None:
-        raise _undescribed(path)
-    return build(tensors, description, path, seed)
+        raise UserError(
+            f"{path} does not say what it is a model of: an earlier version of Calyx, or another "
+            "program, wrote it. Use it in the folder of its run."
+        )
+    return build(tensors, description, path, seed), description
 
 
 def open_file(data: bytes, path: Path) -> tuple[Weights, Section | None]:
@@ -256,13 +266,6 @@ def build(
 
 def _damaged(path: Path) -> UserError:
     return UserError(f"{path} is damaged; restore it from a copy.")
-
-
-def _undescribed(path: Path) -> UserError:
-    return UserError(
-        f"{path} does not say what it is a model of: an earlier version of Calyx, or another "
-        "program, wrote it. Use it in the folder of its run."
-    )
 
 
 def _with_stored(

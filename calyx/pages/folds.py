@@ -49,10 +49,31 @@ def folds(summary: Summary | None, clients: dict[str, ClientRow]) -> Folds | Non
         figure=f"— {cv.absent.get('mean', '')}"
         if cv.mean is None
         else f"{digits.share(cv.mean)}{sd}{few}",
-        note=note,
+        note=f"{note} {say_together(cv)}".rstrip(),
         rows=rows[:MOST_ROWS] if any(score is not None for score in scores) else [],
         picture=_points([score for score in scores if score is not None], cv),
     )
+
+
+def say_together(cv: CrossValidation) -> str:
+    """One sentence on what the folds' models come to together, and what that gains; "" where nobody asked."""
+    if cv.ensemble is None:
+        return ""
+    how, told = cv.ensemble.combine, cv.ensemble.figures
+    score, best, mean = (told.get(name) for name in ("score", "best_member", "mean_member"))
+    head = f"Together ({how}), on the test rows, which none of them has trained on:"
+    if score is None or best is None or mean is None:
+        absent = cv.ensemble.absent
+        why = absent.get("score") or absent["mean_member"]
+        return f"{head} — {why}."
+    return (
+        f"{head} {digits.share(score)}, {_signed(score - mean)} to the mean of the members and "
+        f"{_signed(score - best)} to the best of them."
+    )
+
+
+def _signed(gain: float) -> str:
+    return f"{'+' if gain >= 0 else '−'}{digits.share(abs(gain))}"
 
 
 def _points(scores: list[float], cv: CrossValidation) -> Markup:

@@ -49,7 +49,8 @@ Count = Callable[[Basis], Mapping[str, Cells]]  # cells by the names of the segm
 # What a client computes: one of the answers that `client.learning` has, or a pure function of its
 # rows and the model, whose counts are the segment `counts`.
 # `withstand` judges on rows that are moved against the model, as the terms say.
-Own = Literal["learn", "judge", "withstand", "measure"]
+# `combine` judges several models, each alone and all together.
+Own = Literal["learn", "judge", "withstand", "combine", "measure"]
 Answer = Own | Count
 Say = Callable[[Contents, Mapping[str, Cells]], Figures]
 
@@ -70,6 +71,7 @@ class Question:
     # The figures of a sum's counts. None: a training's sum makes a model, which is a strategy's to
     # do, and statistics are read by `calyx.findings`.
     say: Say | None = None
+    follows: str = ""  # the kind of a question that must have come before, of the very same models
 
     def __post_init__(self) -> None:
         """Raise ValueError for a question that no client could answer, or its ledger not count."""
@@ -89,9 +91,14 @@ class Question:
         is_training = {self.answer == "learn", self.model == "before", self.counted == "trainings"}
         if len(is_training) > 1:
             raise ValueError("what learns begins with the model before, and is counted as training")
-        if self.answer in ("judge", "withstand") and self.part not in ("validation", "test"):
+        if self.answer in ("judge", "withstand", "combine") and self.part not in (
+            "validation",
+            "test",
+        ):
             raise ValueError("a model is judged on the validation or the test rows")
-        if self.model == "folds" and self.answer != "judge":
+        if self.answer == "combine" and self.model != "folds":
+            raise ValueError("what is combined are the models of folds")
+        if self.model == "folds" and self.answer not in ("judge", "combine"):
             raise ValueError(
                 "the models of folds are judged, each on the rows that it has not seen"
             )

@@ -23,6 +23,7 @@ from calyx.config.section import (
 )
 from calyx.errors import ConfigError
 from calyx.model.attack_config import AttackConfig, travelling_attack
+from calyx.model.combining import Combine
 from calyx.vector.weighing import LARGEST_W_MAX
 
 if TYPE_CHECKING:
@@ -60,6 +61,20 @@ class Cv:
 
     k: Annotated[int, Field(ge=2, le=20)] | Literal["clients"]
     fold: Annotated[int, Field(ge=0, le=2**20)] | None  # whose training it is; null: of all of them
+    # How the folds' models will answer as one; then folds leave the test part alone. Null: they do not.
+    combine: Combine | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for clients left out, of whom each model has seen the test rows of others."""
+        check_combined(self.k, self.combine)
+
+
+def check_combined(k: int | str | None, combine: Combine | None) -> None:
+    """Raise ValueError where there are no folds of rows whose models could be combined."""
+    if combine is not None and not isinstance(k, int):
+        raise ValueError(
+            f"combine={combine} is of folds of rows, so that k must be a number, such as 5"
+        )
 
 
 @config
@@ -168,9 +183,10 @@ def run_digest(run: Mapping[str, Any]) -> str:
     preprocessing=auto comes to follows from the rest, and counts as it is written.
     """
     server = ("cohort_size", "census_size", "min_replies", "evaluate", "stopping", "cv")
-    return digest(
-        travelling(run) | {"server": run["strategy"]["server"]} | {k: run[k] for k in server}
-    )
+    values = {k: run[k] for k in server}
+    if values["cv"].get("combine") is None:  # as runs have it that were begun before it was a key
+        values["cv"] = {"k": values["cv"]["k"]}
+    return digest(travelling(run) | {"server": run["strategy"]["server"]} | values)
 
 
 def to_json(order: Order) -> str:

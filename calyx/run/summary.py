@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from calyx.model.combining import Combine
 from calyx.model.populations import Population
 from calyx.run.json_rows import entries, optional, row
 from calyx.run.rows import (
@@ -67,6 +68,24 @@ class BaselineScores:
 
 
 @row
+class EnsembleTest:
+    """What the folds' models came to together, on test rows that none of them has trained on."""
+
+    combine: Combine
+    figures: Figures  # score, best_member, mean_member, gain (over the best) and gain_over_mean
+    tested_on: Population | None  # whose rows
+    models: tuple[str, ...] = ()  # SHA-256 of each member's file, folds/0/model.safetensors …
+    absent: Absent = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for other figures than these five, or one without value and reason."""
+        if set(self.figures) != {"score", "best_member", "mean_member", "gain", "gain_over_mean"}:
+            raise ValueError("a combination has other figures than a run writes")
+        if {name for name, value in self.figures.items() if value is None} != set(self.absent):
+            raise ValueError("a figure that is not told needs a reason, and no other has one")
+
+
+@row
 class CrossValidation:
     """`folds/cv.json`, and `cv` of a summary: the scores of models on rows that they have not seen."""
 
@@ -80,6 +99,7 @@ class CrossValidation:
     scored: Count | None = None  # folds, or clients, that the mean is over
     unscored: Count = 0  # those of which the score cannot be told
     absent: Absent = field(default_factory=dict)
+    ensemble: EnsembleTest | None = optional()  # with cv.combine
     capped_clients: Count | None = optional()  # as a round's; most of any fold
     rounds: Count | None = optional()  # in cv.json only: of each fold's training
     models: str | None = optional()  # in cv.json only: SHA-256 of the folds' models

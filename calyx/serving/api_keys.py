@@ -23,7 +23,7 @@ from calyx.files.foreign import parse_json
 from calyx.files.outputs import show_path, write_whole
 from calyx.files.plain import strict_json
 from calyx.serving.access_config import Budget, Scope
-from calyx.serving.watched import Watched
+from calyx.serving.watched import Watched, refuse_writable
 from calyx.trust.key_files import PRIVATE_MODE, read_bytes
 
 PREFIX = "calyx_"
@@ -90,11 +90,7 @@ def draw_key() -> tuple[str, str, str]:
 def read_key_file(path: Path) -> KeyFile:
     """The keys in a file. Raises UserError where there is none, or others than its owner may change it."""
     data, mode = read_bytes(path, "file of keys", MOST_FILE_BYTES)
-    if mode & 0o022:
-        raise UserError(
-            f"{show_path(path)} can be changed by others than its owner (mode {mode:04o}), who could let "
-            f"themselves in; look at who is in it, then `chmod 600` it."
-        )
+    refuse_writable(path, mode)
     try:
         value = parse_json(data)
         if not isinstance(value, dict):

@@ -23,6 +23,7 @@ from calyx.serving.shared_windows import SharedWindows
 from calyx.serving.tokens import BadToken, Tokens
 
 _BEARER = "bearer "
+_MOST_FLOODS = 10_000  # addresses whose floods are counted
 
 
 class Doors:
@@ -115,22 +116,31 @@ class Failures:
     """How often each address has been refused: beyond the limit its refusals are 429.
 
     Only those: keys are too long to be guessed, so that this spares work and log, and shuts nobody out.
+    Of the refusals with 429 in a row the 1st, 10th, 100th … is logged, so that nobody fills the disk.
     """
 
     def __init__(self, cfg: LimitsConfig, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         rate = _Rate(cfg.failures_per_minute / 60, cfg.failures_per_minute)
         self._buckets, self._wait_s = Buckets(rate), max(1, round(1 / rate.requests_per_s))
+        self._floods: dict[str, int] = {}  # address → refusals with 429 since its last 401
 
     def count(self, address: str) -> None:
         """Count a refusal. Raises Refused, 429, where there are too many."""
-        if not self._buckets.allow(neighbourhood(address), self._now()):
-            raise Refused(
-                429,
-                "Too many failures",
-                "Too many requests from this address showed no key that fits; come back later.",
-                retry_after_s=self._wait_s,
-            )
+        of = neighbourhood(address)
+        if self._buckets.allow(of, self._now()):
+            self._floods.pop(of, None)
+            return
+        if len(self._floods) > _MOST_FLOODS:
+            self._floods.clear()
+        count = self._floods[of] = self._floods.get(of, 0) + 1
+        raise Refused(
+            429,
+            "Too many failures",
+            "Too many requests from this address showed no key that fits; come back later.",
+            retry_after_s=self._wait_s,
+            is_logged=str(count).strip("0") == "1",
+        )
 
 
 def open_doors(cfg: ServeConfig) -> Doors:

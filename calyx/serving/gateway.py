@@ -57,6 +57,7 @@ class Exchange:
     unusual: int = 0
     outcome: Outcome = "refused"
     kept: str | None = None  # hash of its rows, where they are kept
+    is_logged: bool = True
 
 
 Answer = Callable[[Exchange, Caller, Served], Awaitable[Response]]
@@ -93,7 +94,7 @@ class Gateway:
             now.caller = self._doors.authorize(request, scope)
             response = await answer(now, now.caller, served)
         except Refused as refused:
-            response = as_response(refused, now.id)
+            response, now.is_logged = as_response(refused, now.id), refused.is_logged
         except NotLogged as error:
             response = _refuse_unlogged(now, error)
         except Exception:
@@ -118,7 +119,8 @@ class Gateway:
             kept=now.kept,
         )
         try:
-            self._decisions.append(decision)
+            if now.is_logged:
+                self._decisions.append(decision)
         except NotLogged as error:
             response = _refuse_unlogged(now, error)
         self.metrics.count_request(now.request.url.path, response.status_code, seconds)

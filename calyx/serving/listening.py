@@ -24,9 +24,9 @@ from calyx.serving.tls import Certificates
 HEAD_BYTES = 2**15  # of a request's line and headers; a token has at most 8,192
 HEAD_LINES = 100
 _SWEEP_S = 0.25  # between two looks for connections whose time is over
-_LINGER_S = (
-    1.0  # that somebody may go on sending who is answered before his body's end, to read why
-)
+# Whoever is answered before his body's end may go on sending, so that he reads why: for so long, and so much.
+_LINGER_S = 1.0
+_LINGER_BYTES = 2**24
 _STRANGERS = 4  # the share of connections of one address is one in so many, and of one caller
 
 
@@ -58,7 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.timeout_keep_alive = limits.idle_s  # type: ignore[assignment]  # seconds, for call_later
         self.app_state = {**self.app_state, "prove": self._prove}
         self._phase, self.deadline = Phase.FIRST, self.loop.time() + limits.head_s
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._thrown_away = 0
         self._is_refused = False
 
     def _enter(self, phase: Phase, seconds: float) -> None:
@@ -117,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             raise TooMuch
         self._enter(Phase.HEAD, self._limits.head_s)
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._thrown_away = 0
         super().on_message_begin()
 
     @override
@@ -142,6 +142,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._enter(Phase.BODY, self._limits.body_s)
         self._head_bytes = 0
         super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._thrown_away += len(body)
+            if self._thrown_away > _LINGER_BYTES:
+                self.transport.abort()
 
     @override
     def on_message_complete(self) -> None:

@@ -33,6 +33,9 @@ class Refused(Exception):
     retry_after_s: int | None = None  # seconds, where the caller may come back
     problems: Sequence[Problem] = ()  # of the rows, at most `MOST_PROBLEMS`
     more_problems: int = 0  # that are not in the list
+    is_logged: bool = (
+        True  # False for one of a flood, which would fill the disk: it is counted only
+    )
 
     @override
     def __str__(self) -> str:

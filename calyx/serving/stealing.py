@@ -34,7 +34,7 @@ Action = Literal["answer", "slow", "stop"]
 LEAST_ROWS = 32  # judged rows, before which nothing is said of a caller
 PATIENCE = 64  # rows that a slowed caller may ask, at once and in all, before it is stopped
 MOST_BYTES = 2**26  # of all callers' traces; those that asked least lately are forgotten
-NEARNESS = 0.15  # of the distance between unrelated rows, within which two are near
+NEARNESS = 0.1  # of the distance between unrelated rows, within which two are near
 _EVERY = 8  # judged rows between two looks at the signs
 
 
@@ -43,7 +43,7 @@ class DetectorConfig:
     """The section `serve.detector`."""
 
     mode: Literal["off", "alert", "slow", "stop"] = "stop"  # the most that is done about a caller
-    near: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of rows close to earlier ones
+    near: Annotated[float, Field(gt=0, le=1)] = 0.2  # share of rows close to earlier ones
     away: Annotated[float, Field(gt=0, le=2)] = 0.15  # 0: as in training; 1: drawn evenly
     row_s: Annotated[float, Field(ge=0, le=60)] = 1.0  # seconds a row costs a slowed caller
     hold_s: Annotated[int, Field(ge=1, le=10**8)] = 86_400  # seconds for which a caller is stopped

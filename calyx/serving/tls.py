@@ -12,7 +12,7 @@ from pathlib import Path
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.outputs import show_path
 from calyx.serving.access_config import TlsConfig
-from calyx.serving.watched import Watched
+from calyx.serving.watched import Watched, refuse_writable
 from calyx.trust.key_files import MAX_KEY_BYTES, mend, read_bytes
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all of this kind
@@ -69,7 +69,8 @@ def make_context(cfg: TlsConfig) -> ssl.SSLContext:
 
 
 def _ask_for_certificates(context: ssl.SSLContext, clients: Path) -> None:
-    data, _ = read_bytes(clients, "certificate of a CA", _MOST_BYTES)
+    data, mode = read_bytes(clients, "certificate of a CA", _MOST_BYTES)
+    refuse_writable(clients, mode)
     try:
         context.load_verify_locations(cadata=data.decode("ascii"))
         count = context.cert_store_stats()["x509_ca"]

@@ -23,7 +23,7 @@ from calyx.files.foreign import parse_json
 from calyx.files.outputs import show_path
 from calyx.serving.access_config import JwtConfig
 from calyx.serving.caller import Caller
-from calyx.serving.watched import Watched
+from calyx.serving.watched import Watched, refuse_writable
 from calyx.trust.key_files import read_bytes
 
 MOST_TOKEN_BYTES = 2**13
@@ -127,7 +127,8 @@ def read_key_set(path: Path) -> dict[str | None, Key]:
     Keys for encryption, and of kinds that sign no token here, are left out. Raises UserError, also for a
     private or shared key, which a gateway must not have.
     """
-    data, _ = read_bytes(path, "set of keys", _MOST_KEYS_BYTES)
+    data, mode = read_bytes(path, "set of keys", _MOST_KEYS_BYTES)
+    refuse_writable(path, mode)
     reason = "it is damaged, or another kind of file"
     try:
         value = parse_json(data)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, UserError
 from calyx.files.outputs import show_path
 
 log = logging.getLogger(__name__)
@@ -50,3 +50,12 @@ def _state_of(path: Path) -> tuple[int, ...] | None:
     except (OSError, ValueError):
         return None
     return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_mode
+
+
+def refuse_writable(path: Path, mode: int) -> None:
+    """Raise UserError where others than its owner may change a file that says who is let in."""
+    if mode & 0o022:
+        raise UserError(
+            f"{show_path(path)} can be changed by others than its owner (mode {mode:04o}), who could let "
+            f"themselves in; look at who is in it, then `chmod go-w` it."
+        )

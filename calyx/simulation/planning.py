@@ -17,7 +17,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.questions.registry import question_of
-from calyx.run.order import Cv, Terms, terms_of, with_preprocessing
+from calyx.run.order import Terms, terms_of, with_preprocessing
 from calyx.simulation.engine import (
     EmbeddedConfig,
     EngineConfig,
@@ -38,7 +38,7 @@ from client.rows.data import describe, prepare_rows
 from server.baseline import read_baseline
 from server.config import RunConfig, read_run
 from server.phase_order import check_phases, list_questions
-from server.sampling import check_cv, check_folds, check_replies, check_sizes
+from server.sampling import check_combination, check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 from strategies.local import check_attacks
@@ -99,6 +99,7 @@ def check_config(config: dict[str, Any]) -> Checked:
         raise ConfigError("census_size is for simulations; sites are asked all.")
     check_cv(run.cv.k, run.privacy, clients, run.cohort_size, clients)
     check_folds(run.cv.k, own_split(task))
+    check_combination(run.cv.combine, task.schema)
     check_replies(run, clients)
     if run.audit.baseline is not None:
         if "audit" not in run.phases:
@@ -151,7 +152,9 @@ def check_simulated(checked: Checked) -> None:
 
 def _check_questions(run: RunConfig, policy: PolicyConfig) -> None:
     is_attacked, has_folds = run.robust.every is not None, run.cv.k is not None
-    for kind in list_questions(run.phases, has_folds=has_folds, is_attacked=is_attacked):
+    asked = list_questions(run.phases, has_folds=has_folds, is_attacked=is_attacked)
+    asked += ["ensemble"] * (run.cv.combine is not None)
+    for kind in asked:
         question_of(kind)  # two packages may bring it, or none: say so now, and not after the audit
         if kind not in policy.answered:
             raise ConfigError(
@@ -161,7 +164,7 @@ def _check_questions(run: RunConfig, policy: PolicyConfig) -> None:
 
 def asked_of(run: RunConfig, terms: Terms) -> Terms:
     """The terms of those orders of a run that ask the most of a site."""
-    return terms if run.cv.k is None else replace(terms, cv=Cv(k=run.cv.k, fold=None))
+    return terms if run.cv.k is None else replace(terms, cv=run.cv.of_all())
 
 
 def plan(

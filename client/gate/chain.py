@@ -91,7 +91,9 @@ def line_of(order: Order) -> dict[str, object]:
 def terms_digest(order: Order) -> str:
     """By which the terms of an order are known again."""
     terms = order.terms
-    cv = vars(terms.cv) if terms.cv else None
+    cv = dict(vars(terms.cv)) if terms.cv else None
+    if cv is not None and cv["combine"] is None:
+        del cv["combine"]  # as ledgers have it that were begun before it travelled
     value = vars(terms) | {"strategy": vars(terms.strategy), "cv": cv}
     if terms.cohort_size is None:
         del value["cohort_size"]  # as ledgers have it that were begun before it travelled
@@ -158,6 +160,7 @@ def check_order(entry: RunEntry | None, order: Order, tell: Callable[[str], obje
     `tell` gets a sentence for the client's own journal where something is odd and allowed.
     """
     _check_links(order)
+    _check_follows(entry, order)
     if entry is None:
         return
     question = question_of(order.kind)
@@ -206,6 +209,23 @@ def _check_links(order: Order) -> None:
         )
     if len(set(contexts)) != len(contexts):
         raise _broken(f"{_what(order)} names a sum twice")
+
+
+def _check_follows(entry: RunEntry | None, order: Order) -> None:
+    """A5: a question that follows another one is of the very models that this one was of.
+
+    Raises ClientFailure (`order-refused`).
+    """
+    question = question_of(order.kind)
+    if not question.follows:
+        return
+    before = _label(question_of(question.follows), order.round)
+    if entry is None or entry.models.get(before) != order.weights:
+        raise ClientFailure(
+            FailureCode.ORDER_REFUSED,
+            f"{_what(order)} is of other models than those of which this client was asked before "
+            f"({question.follows}).",
+        )
 
 
 def _check_model(entry: RunEntry, order: Order) -> None:

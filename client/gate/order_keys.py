@@ -42,7 +42,11 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
     """
     order, terms = fields_of(Order), fields_of(Terms)
     own = {key: order[key] for key in ("rounds", "deadline_s")} | {"seed": terms["seed"]}
-    own |= {"cv.k": fields_of(Cv)["k"], "task.w_max": terms["w_max"]}
+    own |= {
+        "cv.k": fields_of(Cv)["k"],
+        "cv.combine": fields_of(Cv)["combine"],
+        "task.w_max": terms["w_max"],
+    }
     own |= {"cohort_size": terms["cohort_size"]}
     own |= {f"{kind}.name": cast(Any, Literal)[_installed(kind)] for kind in ("task", "strategy")}
     own |= {"task.faults": object, f"task.faults.{NAME}": object}  # of simulations

@@ -36,7 +36,8 @@ from client.gate.sections import read_sections
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence
 ADDED = {"joins_a_day": 2, "unfinished_a_day": 100, "pace_s": 2}  # keys that older files lack
-ANSWERED = ("train", "evaluate", "robust", "test", "cv", "statistics")  # where `questions` is null
+# Where `questions` is null.
+ANSWERED = ("train", "evaluate", "robust", "test", "cv", "ensemble", "statistics")
 SHORTEST_PACE_S = 0.01
 PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
@@ -161,6 +162,13 @@ def check_policy(
         raise _outside(
             f"it asks for {order.kind}, which this site's policy.questions does not list"
         )
+    # In each order of such a run, so that it ends at its first, and not at its first such question; and
+    # a test counts moved rows, too.
+    if order.terms.robust is not None and "robust" not in policy.answered:
+        raise _outside(
+            "its run asks how models stand moved rows (robust), which this site's policy.questions does "
+            "not list"
+        )
     if privacy.name != policy.privacy:
         raise _outside(f"it wants privacy={privacy.name}, and this site allows {policy.privacy}")
     if is_site and order.terms.task.get("faults") is not None:
@@ -254,7 +262,7 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "preprocessing": terms.preprocessing,
         "privacy": terms.privacy,
         "statistics": terms.statistics,
-        "cv": {} if terms.cv is None else {"k": terms.cv.k},
+        "cv": _cv_leaves(terms),
         "robust": {} if terms.robust is None else {**vars(terms.robust)},
         "cohort_size": terms.cohort_size,
         "seed": terms.seed,
@@ -262,6 +270,14 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "deadline_s": lasting[1],
     }
     yield from flat(tree, "")
+
+
+def _cv_leaves(terms: Terms) -> Section:
+    """`combine` only where it is asked for: a site's bounds of before do not name it."""
+    if terms.cv is None:
+        return {}
+    combined = {} if terms.cv.combine is None else {"combine": terms.cv.combine}
+    return {"k": terms.cv.k, **combined}
 
 
 def flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON values

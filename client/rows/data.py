@@ -195,7 +195,9 @@ class _Preparing:
 
 
 def _reading(terms: Terms, client: str, data_dir: Path | None, fold: int | None) -> _Reading:
-    own = Fold(fold, terms.folds) if fold is not None and terms.folds else None
+    own = None
+    if fold is not None and terms.cv is not None and terms.folds:
+        own = Fold(fold, terms.folds, leaves_test=terms.cv.combine is not None)
     return _Reading(_settings(terms.task, terms.seed), client, data_dir, own)
 
 
@@ -270,6 +272,11 @@ _prepare = Kept(
 def with_all_tested(data: ClientData, rows: Rows) -> ClientData:
     """With all rows as the test part: of a client whose rows a model has never seen."""
     return replace(data, parts=data.parts | {"test": to_part(rows.table, data.fitted)})
+
+
+def with_test_of(data: ClientData, rows: Rows) -> ClientData:
+    """With the test part of a training, of which folds that are combined have no row."""
+    return replace(data, parts=data.parts | {"test": to_part(rows.parts["test"], data.fitted)})
 
 
 def describe(data: ClientData) -> list[Note]:

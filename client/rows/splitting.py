@@ -32,6 +32,7 @@ class Fold:
 
     number: int  # from 0
     of: int
+    leaves_test: bool = False  # the test part of a training is in no fold
 
 
 def split(table: Table, seed: int, client: str, parts: int = 5) -> dict[PartName, Table]:
@@ -43,9 +44,14 @@ def split(table: Table, seed: int, client: str, parts: int = 5) -> dict[PartName
     if table.parts is not None:
         own = table.parts
         return {name: table.take(np.flatnonzero(own == i)) for i, name in enumerate(PART_NAMES)}
-    one = round(len(table) / parts)
     if table.times is not None:
-        return _split_by_time(table, table.times, one)
+        return _split_by_time(table, table.times, round(len(table) / parts))
+    return {name: table.take(rows) for name, rows in _deal(table, seed, client, parts).items()}
+
+
+def _deal(table: Table, seed: int, client: str, parts: int) -> dict[PartName, NDArray[np.int64]]:
+    """The drawn rows of each part, by their indices."""
+    one = round(len(table) / parts)
     draw = rng(seed, "split", client=client)
     ends = (one, 2 * one if parts == 5 else one)
     if table.blocks is None:
@@ -53,9 +59,9 @@ def split(table: Table, seed: int, client: str, parts: int = 5) -> dict[PartName
     else:
         rows, ends = _shuffle_blocks(table.blocks, draw, ends)
     return {
-        "train": table.take(rows[ends[1] :]),
-        "validation": table.take(rows[: ends[0]]),
-        "test": table.take(rows[ends[0] : ends[1]]),
+        "train": rows[ends[1] :],
+        "validation": rows[: ends[0]],
+        "test": rows[ends[0] : ends[1]],
     }
 
 
@@ -64,13 +70,18 @@ def split_fold(table: Table, seed: int, client: str, fold: Fold) -> dict[PartNam
 
     Folds are dealt by a keyed hash of each row, so that its place in the file does not matter and
     equal rows, or those of one block, are in one fold. Rows that are all of one block are trained on
-    in each fold, and tested in none. Raises ClientFailure where the table decides its own split.
+    in each fold, and tested in none. A fold that `leaves_test` has no row of the test part of `split`.
+
+    Raises ClientFailure where the table decides its own split.
     """
     if table.parts is not None or table.times is not None:
         raise ClientFailure(
             FailureCode.ORDER_REFUSED,
             "The rows bring a split of their own, which folds of rows would undo.",
         )
+    if fold.leaves_test:
+        dealt = _deal(table, seed, client, parts=5)
+        table = table.take(np.sort(np.concatenate([dealt["train"], dealt["validation"]])))
     key = f"{seed}/{client}".encode()
     if table.blocks is None:
         number = _fold_of_rows(table, fold.of, key)

@@ -17,7 +17,7 @@ from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
 from calyx.preprocessing.federated import unsure_modes
 from calyx.questions.statistics import survey_of
-from calyx.run.order import Cv, Terms
+from calyx.run.order import Terms
 from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
@@ -72,7 +72,7 @@ def _terms(context: RunContext) -> Terms:
     k = context.run.cv.k
     if not isinstance(k, int) or not context.preprocessing.is_federated:
         return context.terms
-    return replace(context.terms, cv=Cv(k=k, fold=None))
+    return replace(context.terms, cv=context.run.cv.of_all())
 
 
 def _say(context: RunContext, finding: AuditFinding, drifts: list[Drift]) -> None:
@@ -148,7 +148,8 @@ def count(context: RunContext, terms: Terms, run: str) -> Counted:
     federation = context.federation(run, terms, {})
     outcome = ask_all(federation, Exchange("statistics", 0, context.clients.everybody), {})
     sites = sum(a.weight for a in outcome.counted)
-    return Counted(total_counts(outcome.counted), sites, terms.folds, terms.seed)
+    leaves_test = terms.cv is not None and terms.cv.combine is not None
+    return Counted(total_counts(outcome.counted), sites, terms.folds, terms.seed, leaves_test)
 
 
 def _ask_or_keep(context: RunContext, terms: Terms) -> Counted:

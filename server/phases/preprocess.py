@@ -68,9 +68,8 @@ def _why_none(context: RunContext) -> str:
     cfg = context.preprocessing
     if context.counted is None:
         return "there are no sums of the audit"
-    counted, k = context.counted, context.run.cv.k
-    is_by_rows = isinstance(k, int) and (counted.folds, counted.seed) == (k, context.run.seed)
-    cv = Cv(k=k, fold=None) if isinstance(k, int) and is_by_rows else None
+    counted, cv = context.counted, context.run.cv.of_all()
+    cv = cv if counted.has_folds(cv, context.run.seed) else None
     samples = [TRAIN, *(fold_name(i) for i in range(counted.folds) if cv is not None)]
     survey = survey_of(context.task, replace(context.terms, cv=cv), context.run.privacy)
     schema = context.task.schema

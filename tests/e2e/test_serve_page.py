@@ -151,13 +151,19 @@ def test_the_page_from_its_first_command_to_a_swap_under_load(reader):
         assert "calyx_release_version 2.0" in client.get("/metrics").text
         stranger = client.post("/v1/predict", json={}, headers={"authorization": ""})
         assert stranger.status_code == 401
+        (keys,) = blocks("Who may", "sh")
+        reader.shell(keys)
+        time.sleep(1)
+        lab = {"authorization": f"Bearer {(reader.folder / 'lab-new.key').read_text().strip()}"}
+        revoked = client.get("/docs", headers=lab)
+        assert (revoked.status_code, revoked.json()["title"]) == (401, "Key revoked")
     reader.gateway.send_signal(signal.SIGTERM)
     reader.gateway.communicate(timeout=60)
     assert reader.gateway.returncode == 0
     (check,) = blocks("The log", "sh")
     (line,) = reader.shell(check).splitlines()  # a second one would say that it has not ended
     decisions = int(re.match(r"replica 1: ([0-9]+) decisions in ", line)[1])
-    assert decisions == len(answers) + 4  # curl's, and the three above
+    assert decisions == len(answers) + 5  # curl's, and the four above
 
 
 def test_the_serving_environment_has_neither_flower_nor_hydra(reader):

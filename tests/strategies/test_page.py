@@ -32,6 +32,7 @@ def test_an_installed_strategy_has_its_section_with_every_key(name):
     strategy = resolve(compose([f"strategy={name}", "privacy=none", "privacy.groups=all"]))[
         "strategy"
     ]
+    assert strategy["local"]["adversarial"] is None
     for key in {*strategy["server"], *strategy["local"]} - {"adversarial"}:  # every strategy's
         assert re.search(rf"`(strategy\.(server|local)\.)?{key}`", text), key
 

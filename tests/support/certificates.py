@@ -1,10 +1,16 @@
-"""Certificates that are not as they should be, made with the authority of a folder."""
+"""Certificates of callers, and such as are not as they should be, by the authority of a folder."""
 
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 
 def replace_server(folder, begins, ends, host=None):
@@ -44,3 +50,25 @@ def _sign_again(folder, name, days, host, *, is_old=False):
             value = x509.SubjectAlternativeName([x509.DNSName(host)])
         made = made.add_extension(value, extension.critical)
     (folder / name).write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+
+
+def make_client(folder, authority, days=(-1, 1)):
+    """client.crt and client.key in `folder`, signed by the ca.key of the folder `authority`."""
+    issuer = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
+    signing = load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ward")]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
+        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), False)
+        .sign(signing, SHA256())
+    )
+    (folder / "client.crt").write_bytes(made.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "client.key").write_bytes(pem)
+    return str(folder / "client.crt"), str(folder / "client.key")

@@ -32,7 +32,7 @@ class Site:
         try:
             ledger.check_order(order, 0, ctx, self.odd.append)
             ledger.check_limits(order, self.limits, now, self.odd.append)
-            folds = (order.weights,) if order.kind == "cv" else ()
+            folds = (order.weights,) if order.kind in ("cv", "ensemble") else ()
             answers = Answers(vector_keys(order, order.weights, rows), folds, rows)
             ledger.check_scored(answers.folds, answers.data)
             ledger.superseded(order, answers.keys, None)
@@ -55,6 +55,6 @@ def context(order):
     """Of a training the one that the next order's link names; another for each other order."""
     if order.kind == "train" and order.attempt == 1:
         return bytes.fromhex(digit(order.round))
-    kinds = ("train", "evaluate", "test", "statistics", "cv", "robust")
+    kinds = ("train", "evaluate", "test", "statistics", "cv", "robust", "ensemble")
     head = kinds.index(order.kind) + 1
     return bytes([head, order.round % 256, order.attempt % 256]) + order.run.encode()[:20].ljust(29)

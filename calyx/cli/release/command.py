@@ -7,7 +7,8 @@ from pathlib import Path
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
 from calyx.cli.release import copying, signing
-from calyx.cli.release.contents import add_words, read_contents
+from calyx.cli.release.combining import add_combine, read_all
+from calyx.cli.release.contents import add_words
 from calyx.cli.release.openssf import BUNDLE, check_openssf, make_bundle
 from calyx.errors import UserError, quote_command
 from calyx.files.outputs import show_path
@@ -36,7 +37,9 @@ def _parser() -> Parser:
         epilog="`calyx release sign DIR --key FILE` adds a signature, and `calyx release open DIR --to COPY "
         "--decrypt-with FILE` shows an encrypted release; each has a --help of its own.",
     )
-    parser.add_argument("run", type=Path, help="a finished run's folder")
+    parser.add_argument(
+        "run", type=Path, nargs="+", help="a finished run's folder; with --combine several"
+    )
     parser.add_argument(
         "--to",
         type=Path,
@@ -67,6 +70,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--openssf", type=Path, metavar="KEY.pem", help="also sign it as OpenSSF Model Signing does"
     )
+    add_combine(parser)
     add_words(parser)
     return parser
 
@@ -84,7 +88,8 @@ def _release(options: Namespace) -> Release:
                 "leave one of the two out."
             )
         check_openssf(options.openssf)
-    contents = read_contents(options.run, options)
+    _take_client(options)
+    contents = read_all(options.run, options)
     task = contents.trained.task.name
     place = plan_release(options.to, options.name, task, options.parent)
     identity = Identity(name=place.name, version=place.version, parent=place.parent)
@@ -92,6 +97,16 @@ def _release(options: Namespace) -> Release:
     if options.openssf is not None:
         files[BUNDLE] = make_bundle(files, options.openssf, f"{place.name}-{place.version}")
     return write_release(place, files, to)
+
+
+def _take_client(options: Namespace) -> None:
+    """Any number of runs may be named, so that client=NAME behind them has been read as one."""
+    named = [word for word in map(str, options.run) if word.startswith("client=")]
+    if named and options.client is None:
+        options.client = named[-1]
+        options.run = [run for run in options.run if str(run) != named[-1]]
+    if not options.run:
+        raise UserError("Name the run that is to be released before client=NAME.")
 
 
 def _say_released(release: Release) -> None:

@@ -66,22 +66,8 @@ class Contents:
 
     def files(self, identity: Identity, created: datetime) -> dict[str, bytes]:
         """The files by name, all but the manifest and its signatures. `created` has a time zone."""
-        card = self.card(identity, created)
-        subject = Subject(
-            name=identity.name,
-            version=identity.version,
-            model_sha256=card.model.sha256,
-            calyx=card.lock.packages.get("calyx", "unknown"),
-            code=card.code,
-        )
-        others = [card.task.package.distribution] if card.task.package else []
-        return {
-            "model.safetensors": self.chosen.data,
-            "card.json": card_bytes(card),
-            "card.html": card_page(card),
-            "sbom.json": sbom_bytes(subject, list_needed([*SERVING, *others]), created),
-            **self.extras.files,
-        }
+        files = files_of(self.card(identity, created), self.chosen.data, created)
+        return files | self.extras.files
 
     def card(self, identity: Identity, created: datetime) -> Card:
         """The card. Raises UserError where Calyx's own code cannot be read."""
@@ -94,13 +80,19 @@ class Contents:
         is_combined = extras.ensemble is not None
         conformal, why = conformal_part(summary, chosen.client, is_combined=is_combined)
         reasons = {"conformal": why} | reasons
+        robust, why = robust_part(summary, trained.config), _NOT_ASKED["robust"]
+        if (
+            is_combined or chosen.client is not None
+        ):  # the run's figures are not of what is released
+            robust, why = extras.robust, "the run moved rows against another model than this one"
+        reasons["robust"] = extras.absent.get("robust", why)
         parts: dict[str, Any] = {
             "confusion": summary.test_confusion,
             "audit": self.looked.audit,
             "baseline": self.looked.baseline,
             "conformal": conformal,
             "ensemble": extras.ensemble,
-            "robust": extras.robust or robust_part(summary, trained.config),
+            "robust": robust,
             "onnx": extras.onnx,
         }
         return Card(
@@ -126,6 +118,24 @@ class Contents:
             absent={name: reasons[name] for name, part in parts.items() if part is None},
             **parts,
         )
+
+
+def files_of(card: Card, model: bytes, created: datetime) -> dict[str, bytes]:
+    """The files of a release by name, of its card and its model's file."""
+    subject = Subject(
+        name=card.release.name,
+        version=card.release.version,
+        model_sha256=card.model.sha256,
+        calyx=card.lock.packages.get("calyx", "unknown"),
+        code=card.code,
+    )
+    others = [card.task.package.distribution] if card.task.package else []
+    return {
+        "model.safetensors": model,
+        "card.json": card_bytes(card),
+        "card.html": card_page(card),
+        "sbom.json": sbom_bytes(subject, list_needed([*SERVING, *others]), created),
+    }
 
 
 def add_words(parser: ArgumentParser) -> None:

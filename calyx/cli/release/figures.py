@@ -112,10 +112,11 @@ def _figures(
     reasons: Reasons = {
         name: absent.get(name, _NOT_TOLD) for name, value in values.items() if value is None
     }
-    return FiguresPart(of=of, figures=dict(values), absent=reasons, rows=_rows(whose))
+    return FiguresPart(of=of, figures=dict(values), absent=reasons, rows=rows_part(whose))
 
 
-def _rows(whose: Population | None) -> RowsPart | None:
+def rows_part(whose: Population | None) -> RowsPart | None:
+    """Whose rows figures are of; None where that is not told."""
     if whose is None:
         return None
     values: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Who gets past the doors: every kind of credential that must not, at every path, by every method."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,9 +144,13 @@ def test_failures_of_an_address_are_slowed_and_a_key_from_there_is_not(tmp_path:
     with gateway_on(tmp_path, make_doors(tmp_path, failures_per_minute=5)) as asked:
         del asked.client.headers["authorization"]
         site = SimpleNamespace(asked=asked)
-        said = [ask(site, "/v1/model", "GET", bearer("x")).status_code for _ in range(8)]
-        assert said == [401] * 5 + [429] * 3
+        said = [ask(site, "/v1/model", "GET", bearer("x")).status_code for _ in range(105)]
+        assert said == [401] * 5 + [429] * 100
         assert ask(site, "/v1/model", "GET", bearer(key)).status_code == 200
+    (file,) = (tmp_path / "state" / "log").rglob("*.jsonl")
+    logged = [json.loads(line).get("status") for line in file.read_text().splitlines()]
+    # Of a flood's refusals the 1st, the 10th and the 100th.
+    assert [status for status in logged if status] == [401] * 5 + [429] * 3 + [200]
 
 
 def test_nothing_of_a_key_or_token_is_logged_or_counted(site, caplog):

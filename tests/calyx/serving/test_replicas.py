@@ -70,6 +70,11 @@ def test_a_dead_replica_is_replaced_and_a_signal_ends_all(folder) -> None:
         wait_for_line(process, "was killed by signal 9; it is started again.")
         assert ask(port)["ready"]
         assert other in children(process)
+        make_release(folder / "releases" / "heart-2", seed=2)
+        wait_for_line(process, "version 2 answers from now on")
+        deadline = time.monotonic() + 60
+        while {ask(port)["release"]["version"] for _ in range(20)} != {2}:  # by new connections
+            assert time.monotonic() < deadline
         second = start(folder, f"serve.port={port}", "serve.state_dir=other")
         said, _ = second.communicate(timeout=60)
         assert (second.returncode, said.count("\n")) == (2, 1)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.populations import SCHEMA, draw_evenly, draw_patients, make_population
 
 from calyx.data.schema import Column, Schema
@@ -200,3 +202,23 @@ def test_a_damaged_hold_lets_nobody_in(tmp_path):
     holds = Holds(tmp_path / "holds")
     holds.path_of("ward").write_text("{")
     assert "damaged" in holds.find("ward", 0.0).reason
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.floats(allow_infinity=False), min_size=12, max_size=12), min_size=0, max_size=40
+    )
+)
+def test_any_rows_are_looked_at(tmp_path_factory, rows):
+    """However large, equal, few or missing: what is odd is for other checks to refuse."""
+    one = Detector(
+        DetectorConfig(),
+        POPULATION,
+        draw_reference(SCHEMA, POPULATION, _prepare),
+        Holds(tmp_path_factory.getbasetemp() / "any"),
+    )
+    values = np.array(rows, dtype=np.float64).reshape(-1, 12)
+    with np.errstate(over="ignore"):
+        verdict = _ask(one, values, max(1, len(values)))
+    assert _actions(verdict) <= {"answer", "slow", "stop"}

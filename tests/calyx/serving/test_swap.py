@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 
 import pytest
 from support.gateways import HEART_ROW, gateway_on
@@ -96,6 +97,18 @@ def test_code_other_than_the_releases_is_refused(tmp_path) -> None:
         make_release(asked.folder / "heart-2", code="0" * 64)
         assert look(asked) == 1
         assert "code" in asked.said[0]
+
+
+@pytest.mark.parametrize(("may_change", "version"), [(False, 1), (True, 2)])
+def test_other_columns_or_classes_take_over_only_where_that_is_said(
+    tmp_path, may_change, version
+) -> None:
+    with gateway_on(tmp_path, new_schema=may_change) as asked:
+        old = asked.gateway.served.predictor
+        old.schema = replace(old.schema, classes=("well", "ill"))
+        make_release(asked.folder / "heart-2")
+        assert look(asked) == version
+        assert ("other columns or classes" in asked.said[0]) == (not may_change)
 
 
 def test_a_model_that_does_not_load_is_refused_and_not_tried_again(tmp_path) -> None:

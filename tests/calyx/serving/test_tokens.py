@@ -188,3 +188,7 @@ def test_a_set_with_a_secret_or_a_weak_key_or_one_id_twice_is_refused(issuer: Is
         issuer.publish(other)  # type: ignore[arg-type]
         with pytest.raises(UserError, match="no set of public keys"):
             read_key_set(issuer.path)
+    issuer.publish()
+    issuer.path.chmod(0o666)
+    with pytest.raises(UserError, match="can be changed by others"):
+        read_key_set(issuer.path)

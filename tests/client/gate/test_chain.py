@@ -329,3 +329,18 @@ def test_an_empty_group_excuses_no_foreign_sum(site):
     groups = (NAMES, ())
     assert site.take(order(groups=groups)) == ""
     assert site.take(order(round=2, groups=groups, previous=(link(66),))) == "chain-broken"
+
+
+def test_folds_are_judged_together_once_and_only_those_that_were_scored(site):
+    terms = replace(TERMS, cv=Cv(k=2, fold=None, combine="mean"))
+    scores = order("cv", 9, run="run-cv", terms=terms)
+    together = order("ensemble", 9, run="run-cv", terms=terms)
+    assert site.take(together) == "order-refused"  # nothing was scored yet
+    for fold in range(2):
+        own = replace(terms, cv=Cv(k=2, fold=fold, combine="mean"))
+        trained = order(run=f"run-fold-{fold}", terms=own, weights=digit(100 + fold))
+        assert site.take(trained) == ""
+    assert site.take(scores) == ""
+    assert site.take(replace(together, weights=digit(5))) == "order-refused"  # other models
+    assert site.take(together) == ""
+    assert site.take(replace(together, attempt=2)) == "second-vector"

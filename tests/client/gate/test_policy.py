@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from support.clients import LINKS, code_of, edited
 
+from calyx.model.attack_config import AttackConfig
 from calyx.wire import messages as wire
 
 OTHER_ORDERS = {
@@ -79,6 +80,13 @@ def test_an_order_outside_the_sites_policy_is_refused_before_any_training(
 def test_plaintext_is_refused_by_a_client_that_wants_encryption(clients):
     plain = clients.with_terms("privacy", name="none")
     assert code_of(clients.ask(clients.names[0], plain)) == "outside-policy"
+
+
+def test_a_list_of_questions_without_robust_refuses_a_run_of_moved_rows_at_its_first_order(clients):
+    attack = AttackConfig(method="fgsm", epsilon=0.1, steps=1, step_size=0.1)
+    first = clients.order(terms=replace(clients.federation.setting.terms, robust=attack))
+    context = with_policy(clients, questions=["train", "evaluate", "test", "cv", "statistics"])
+    assert code_of(clients.ask(clients.names[0], first, context=context)) == "outside-policy"
 
 
 def test_trusted_sampling_must_be_allowed(clients):

@@ -173,3 +173,15 @@ def test_rows_that_bring_a_split_are_dealt_into_no_folds(beside):
     rows = replace(table(range(4)), **beside)
     with pytest.raises(ClientFailure, match="bring a split of their own"):
         split_fold(rows, 1, "north", Fold(0, 2))
+
+
+@given(st.integers(5, 80), st.integers(0, 99))
+def test_folds_that_will_be_combined_deal_all_rows_but_those_of_the_test_part(count, seed):
+    rows = table(range(count))
+    tested = set(split(rows, seed, "north")["test"].x[:, 0])
+    folds = [split_fold(rows, seed, "north", Fold(i, 3, leaves_test=True)) for i in range(3)]
+    for parts in folds:
+        seen = [value for part in parts.values() for value in part.x[:, 0]]
+        assert sorted(seen) == sorted(set(range(count)) - tested)
+    scored = [value for parts in folds for value in parts["test"].x[:, 0]]
+    assert sorted(scored) == sorted(set(range(count)) - tested)

@@ -37,6 +37,7 @@ def run(tmp_path_factory):
     here = tmp_path_factory.mktemp("released")
     rows, folder = write_folder(here / "rows", columns=RANGES), here / "run"
     small = ["rounds=1", "baselines=false", "engine.workers=0", f"hydra.run.dir={folder}"]
+    small += ["robust.every=5", "robust.epsilon=0.1"]  # in the test only
     assert simulate.main(["task=csv", f"task.data_dir={rows}", *small]) == 0
     return folder
 
@@ -53,6 +54,14 @@ def files_of(run, **words):
 
 def card_of(run, **words):
     return read_card(files_of(run, **words)["card.json"])
+
+
+def test_how_it_stands_moved_rows_is_said_with_how_far_they_were_moved(run):
+    robust, summary = card_of(run).robust, json.loads((run / "summary.json").read_text())
+    assert (robust.attack, robust.steps, robust.epsilon) == ("pgd", 10, 0.1)
+    figures = robust.figures.figures
+    assert figures["robust_accuracy"] == summary["test_robust_accuracy"]
+    assert figures["accuracy"] == summary["test_accuracy"]
 
 
 def test_figures_are_those_of_the_summary_and_hashes_those_of_the_bytes(run):
