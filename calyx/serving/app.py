@@ -13,8 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
+from calyx.serving.access_config import Scope
 from calyx.serving.gateway import Answer, Gateway
 from calyx.serving.refusals import as_response, refuse_status
 
@@ -36,13 +38,14 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         said = gateway.tell_ready()
         return JSONResponse(said, status_code=200 if said["ready"] else 503)
 
-    for path, method, scope, answer in (
+    doors: tuple[tuple[str, str, Scope, Answer], ...] = (
         (PREDICT, "POST", "predict", gateway.predict),
         (MODEL, "GET", "model", gateway.tell_model),
         (METRICS, "GET", "metrics", gateway.tell_metrics),
         ("/openapi.json", "GET", "docs", gateway.tell_openapi),
         ("/docs", "GET", "docs", gateway.tell_docs),
-    ):
+    )
+    for path, method, scope, answer in doors:
         app.add_route(path, _door(gateway, scope, answer), [method])
     app.add_route("/healthz", alive, ["GET"])
     app.add_route("/readyz", ready, ["GET"])
@@ -54,7 +57,9 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
     return Identified(app)
 
 
-def _door(gateway: Gateway, scope: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+def _door(
+    gateway: Gateway, scope: Scope, answer: Answer
+) -> Callable[[Request], Awaitable[Response]]:
     """What answers on a path to callers with this scope."""
 
     async def answer_one(request: Request) -> Response:
@@ -81,7 +86,7 @@ class Identified:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
