@@ -89,7 +89,7 @@ def test_the_command_of_deploy(run):
     found = run("deploy", "--short", "--stages", "2", "--rounds", "1")
     assert found.pop("machines") in ("loopback", "network namespaces")
     assert found.keys() == {"stage_s", "plain_round_s"}
-    assert all(0 < seconds < 60 for seconds in found.values())
+    assert all(seconds > 0 for seconds in found.values())
 
 
 def test_the_command_of_drift(run, monkeypatch):
