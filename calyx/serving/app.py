@@ -3,6 +3,7 @@
 Handlers take the raw request and give bytes: a body is parsed once, by what the schema says.
 """
 
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from calyx.serving.gateway import Gateway
@@ -59,6 +61,9 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         ("/docs", docs),
     ):
         app.add_route(path, answer, ["GET"])
+    for route in app.routes:
+        if isinstance(route, Route):  # Starlette's own end in `$`, which lets a newline follow
+            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     return Identified(app)
