@@ -5,7 +5,7 @@ Handlers take the raw request and give bytes: a body is parsed once, by what the
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
@@ -13,11 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
-from calyx.serving.gateway import Gateway
+from calyx.serving.access_config import Scope
+from calyx.serving.gateway import Answer, Gateway
 from calyx.serving.refusals import as_response, refuse_status
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 PREDICT, MODEL, METRICS = "/v1/predict", "/v1/model", "/metrics"
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
@@ -29,14 +32,11 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
 
-    async def predict(request: Request) -> Response:
-        return await gateway.exchange(request, "predict", gateway.predict)
+    def guard(scope: Scope, answer: Answer) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            return await gateway.exchange(request, scope, answer)
 
-    async def model(request: Request) -> Response:
-        return await gateway.exchange(request, "model", gateway.tell_model)
-
-    async def metrics(request: Request) -> Response:
-        return await gateway.exchange(request, "metrics", gateway.tell_metrics)
+        return endpoint
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"alive": True})
@@ -45,22 +45,16 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         said = gateway.tell_ready()
         return JSONResponse(said, status_code=200 if said["ready"] else 503)
 
-    async def openapi(request: Request) -> Response:
-        return await gateway.exchange(request, "docs", gateway.tell_openapi)
-
-    async def docs(request: Request) -> Response:
-        return await gateway.exchange(request, "docs", gateway.tell_docs)
-
-    app.add_route(PREDICT, predict, ["POST"])
-    for path, answer in (
-        (MODEL, model),
-        (METRICS, metrics),
+    app.add_route(PREDICT, guard("predict", gateway.predict), ["POST"])
+    for path, endpoint in (
+        (MODEL, guard("model", gateway.tell_model)),
+        (METRICS, guard("metrics", gateway.tell_metrics)),
+        ("/openapi.json", guard("docs", gateway.tell_openapi)),
+        ("/docs", guard("docs", gateway.tell_docs)),
         ("/healthz", alive),
         ("/readyz", ready),
-        ("/openapi.json", openapi),
-        ("/docs", docs),
     ):
-        app.add_route(path, answer, ["GET"])
+        app.add_route(path, endpoint, ["GET"])
     for route in app.routes:
         if isinstance(route, Route):  # Starlette's own end in `$`, which lets a newline follow
             route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
@@ -87,7 +81,7 @@ class Identified:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
