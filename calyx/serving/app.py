@@ -20,7 +20,6 @@ from calyx.serving.access_config import Scope
 from calyx.serving.gateway import Answer, Gateway
 from calyx.serving.refusals import as_response, refuse_status
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 PREDICT, MODEL, METRICS = "/v1/predict", "/v1/model", "/metrics"
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
@@ -32,12 +31,6 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
 
-    def guard(scope: Scope, answer: Answer) -> Endpoint:
-        async def endpoint(request: Request) -> Response:
-            return await gateway.exchange(request, scope, answer)
-
-        return endpoint
-
     async def alive(request: Request) -> Response:
         return JSONResponse({"alive": True})
 
@@ -45,22 +38,34 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         said = gateway.tell_ready()
         return JSONResponse(said, status_code=200 if said["ready"] else 503)
 
-    app.add_route(PREDICT, guard("predict", gateway.predict), ["POST"])
-    for path, endpoint in (
-        (MODEL, guard("model", gateway.tell_model)),
-        (METRICS, guard("metrics", gateway.tell_metrics)),
-        ("/openapi.json", guard("docs", gateway.tell_openapi)),
-        ("/docs", guard("docs", gateway.tell_docs)),
-        ("/healthz", alive),
-        ("/readyz", ready),
-    ):
-        app.add_route(path, endpoint, ["GET"])
+    doors: tuple[tuple[str, str, Scope, Answer], ...] = (
+        (PREDICT, "POST", "predict", gateway.predict),
+        (MODEL, "GET", "model", gateway.tell_model),
+        (METRICS, "GET", "metrics", gateway.tell_metrics),
+        ("/openapi.json", "GET", "docs", gateway.tell_openapi),
+        ("/docs", "GET", "docs", gateway.tell_docs),
+    )
+    for path, method, scope, answer in doors:
+        app.add_route(path, _door(gateway, scope, answer), [method])
+    app.add_route("/healthz", alive, ["GET"])
+    app.add_route("/readyz", ready, ["GET"])
     for route in app.routes:
         if isinstance(route, Route):  # Starlette's own end in `$`, which lets a newline follow
             route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     return Identified(app)
+
+
+def _door(
+    gateway: Gateway, scope: Scope, answer: Answer
+) -> Callable[[Request], Awaitable[Response]]:
+    """What answers on a path to callers with this scope."""
+
+    async def answer_one(request: Request) -> Response:
+        return await gateway.exchange(request, scope, answer)
+
+    return answer_one
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
