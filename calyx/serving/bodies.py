@@ -39,6 +39,13 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
             parts.append(part)
     except ClientDisconnect:
         raise Refused(400, "Cut off", "The connection ended within the body.") from None
+    if not size and "upgrade" in request.headers:
+        raise Refused(
+            400,
+            "No upgrade",
+            "A request that asks for another protocol has no body here; send it without `upgrade`, as "
+            "HTTP/1.1 (of Java's HttpClient: `version(HTTP_1_1)`).",
+        )
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

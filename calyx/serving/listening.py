@@ -44,6 +44,10 @@ class TooMuch(Exception):
     """A head beyond its bounds, or a request before the last one is answered."""
 
 
+class NotSpoken(Exception):
+    """A version of HTTP in which a request's end, or an answer's, is another."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with a bounded head, one request at a time, and an end for every phase."""
 
@@ -59,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.app_state = {**self.app_state, "prove": self._prove}
         self._phase, self.deadline = Phase.FIRST, self.loop.time() + limits.head_s
         self._head_bytes = self._head_lines = self._thrown_away = 0
-        self._is_refused = False
+        self._is_deaf = False  # what comes from now on is not looked at
 
     def _enter(self, phase: Phase, seconds: float) -> None:
         self._phase, self.deadline = phase, self.loop.time() + seconds
@@ -77,31 +81,31 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._is_refused or self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return
         super().data_received(data)
         if self._phase is Phase.HEAD:
             self._head_bytes += len(data)  # also of what the parser keeps until a header ends
-            if self._head_bytes > HEAD_BYTES and not self._is_refused:
+            if self._head_bytes > HEAD_BYTES and not self._is_deaf:
                 self._refuse()
 
     @override
     def send_400_response(self, msg: str) -> None:
         """What has come is no HTTP, or too much of it."""
-        if self._is_refused:
+        if self._is_deaf:
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            self._is_refused = True
+            self._is_deaf = True
             self.transport.abort()  # nonsense while an answer is under way
         elif self._phase is Phase.HEAD and self._is_too_much():
             self._refuse()
         else:
-            self._is_refused = True
+            self._is_deaf = True
             super().send_400_response(msg)
             self.deadline = self.loop.time() + _LINGER_S
 
     def _refuse(self) -> None:
-        self._is_refused = True
+        self._is_deaf = True
         self.transport.write(
             b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
             b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -129,7 +133,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_lines += 1
         self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
+        if (
+            self._phase is Phase.HEAD
+        ):  # a trailer is no header, or one could be hidden there: RFC 9110 §6.5.1
+            super().on_header(name, value)
 
     def _count(self, size: int) -> None:
         """Bound a head within one piece of data; a trailer after a body counts on."""
@@ -139,9 +146,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise NotSpoken
         self._enter(Phase.BODY, self._limits.body_s)
         self._head_bytes = 0
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # The parser takes what follows for another protocol, and then for new requests: whoever is
+            # asked to forward a body must not find that it was one.
+            self._is_deaf = True
+            self.cycle.keep_alive = False
 
     @override
     def on_body(self, body: bytes) -> None:

@@ -83,6 +83,7 @@ async def too_long():
         ("GET", "/v1/predict", {}, 405),
         ("POST", "/v1/predikt", {}, 404),
         ("GET", "/v1/model/", {}, 404),
+        ("GET", "/v1/model%0A", {}, 404),
         ("POST", "/v1/predict", {"content": b"{}"}, 415),
         (
             "POST",
