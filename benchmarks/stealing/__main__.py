@@ -24,12 +24,12 @@ from rich.progress import track
 from benchmarks.stealing import membership, table
 from benchmarks.stealing.thieves import THIEVES, measure_agreement
 from benchmarks.stealing.traffic import cut_requests, each_ordinary, watch
-from benchmarks.stealing.victims import POLICIES, Victim, train_victim
+from benchmarks.stealing.victims import POLICIES, Victim, read_victim, train_victim
 
 TASKS = ("heart", "digits", "vowel")
 ASKED = (100, 1000, 10_000)
 GUARDED = (POLICIES[1], POLICIES[3])
-CALLERS = 20  # of each kind, and of each site where a kind is by site
+CALLERS = 10  # of each kind, and of each site where a kind is by site
 
 
 def measure_thefts(victim: Victim, asked: Sequence[int]) -> Iterator[table.Theft]:
@@ -84,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data-dir", type=Path, help="folders heart and vowel, in place of downloads"
     )
+    parser.add_argument(
+        "--runs", nargs="*", type=Path, default=(), help="finished runs, for false alarms alone"
+    )
     parser.add_argument("--with", dest="overrides", nargs="*", default=(), help="for the runs")
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     options = parser.parse_args(arguments)
@@ -104,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             alarms += measure_alarms(victim, options.callers)
             attacks = membership.attack_all(victim, POLICIES, options.shadows)
             told += [table.Told(task, attack) for attack in attacks]
+    for run in options.runs:
+        alarms += measure_alarms(read_victim(run), options.callers)
     if options.json:
         everything: dict[str, list[Any]] = {
             "thefts": thefts,

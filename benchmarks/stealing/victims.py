@@ -105,4 +105,4 @@ def read_victim(where: Path) -> Victim:
     parts = {
         client: split(task.load(client, data_dir, seed), seed, client) for client in task.clients
     }
-    return Victim(task.name, trained.model, read_population(task.schema, baseline), parts)
+    return Victim(where.name, trained.model, read_population(task.schema, baseline), parts)

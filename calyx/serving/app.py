@@ -5,7 +5,7 @@ Handlers take the raw request and give bytes: a body is parsed once, by what the
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
-from calyx.serving.gateway import Gateway
+from calyx.serving.access_config import Scope
+from calyx.serving.gateway import Answer, Gateway
 from calyx.serving.refusals import as_response, refuse_status
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -29,15 +31,6 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
 
-    async def predict(request: Request) -> Response:
-        return await gateway.exchange(request, "predict", gateway.predict)
-
-    async def model(request: Request) -> Response:
-        return await gateway.exchange(request, "model", gateway.tell_model)
-
-    async def metrics(request: Request) -> Response:
-        return await gateway.exchange(request, "metrics", gateway.tell_metrics)
-
     async def alive(request: Request) -> Response:
         return JSONResponse({"alive": True})
 
@@ -45,33 +38,34 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         said = gateway.tell_ready()
         return JSONResponse(said, status_code=200 if said["ready"] else 503)
 
-    async def openapi(request: Request) -> Response:
-        return await gateway.exchange(request, "docs", gateway.tell_openapi)
-
-    async def docs(request: Request) -> Response:
-        return await gateway.exchange(request, "docs", gateway.tell_docs)
-
-    app.add_route(PREDICT, predict, ["POST"])
-    for path, answer in (
-        (MODEL, model),
-        (METRICS, metrics),
-        ("/healthz", alive),
-        ("/readyz", ready),
-        ("/openapi.json", openapi),
-        ("/docs", docs),
-    ):
-        app.add_route(path, answer, ["GET"])
-    _end_paths(app)
+    doors: tuple[tuple[str, str, Scope, Answer], ...] = (
+        (PREDICT, "POST", "predict", gateway.predict),
+        (MODEL, "GET", "model", gateway.tell_model),
+        (METRICS, "GET", "metrics", gateway.tell_metrics),
+        ("/openapi.json", "GET", "docs", gateway.tell_openapi),
+        ("/docs", "GET", "docs", gateway.tell_docs),
+    )
+    for path, method, scope, answer in doors:
+        app.add_route(path, _door(gateway, scope, answer), [method])
+    app.add_route("/healthz", alive, ["GET"])
+    app.add_route("/readyz", ready, ["GET"])
+    for route in app.routes:
+        if isinstance(route, Route):  # Starlette's own end in `$`, which lets a newline follow
+            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     return Identified(app)
 
 
-def _end_paths(app: FastAPI) -> None:
-    """Have each path stand for itself only: Starlette's patterns end in `$`, which lets a newline follow."""
-    for route in app.routes:
-        if isinstance(route, Route):
-            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
+def _door(
+    gateway: Gateway, scope: Scope, answer: Answer
+) -> Callable[[Request], Awaitable[Response]]:
+    """What answers on a path to callers with this scope."""
+
+    async def answer_one(request: Request) -> Response:
+        return await gateway.exchange(request, scope, answer)
+
+    return answer_one
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -92,7 +86,7 @@ class Identified:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)

@@ -44,6 +44,10 @@ class TooMuch(Exception):
     """A head beyond its bounds, or a request before the last one is answered."""
 
 
+class NotSpoken(Exception):
+    """A version of HTTP in which a request's end, or an answer's, is another."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with a bounded head, one request at a time, and an end for every phase."""
 
@@ -142,6 +146,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise NotSpoken
         self._enter(Phase.BODY, self._limits.body_s)
         self._head_bytes = 0
         super().on_headers_complete()

@@ -24,6 +24,7 @@ Values = NDArray[np.float64]
 Cells = NDArray[np.int64]
 TAIL = 0.005  # share of the training's rows, up to which a cell is rare
 FAR = 3.0  # standard deviations from the mean, beyond which a rare number is unusual
+UNSURE = 1 / 3  # of the rows: bins that may be off by more of them say nothing of a row's distance
 _SMALL = 0.5  # rows that each cell is given beside its own, so that none is impossible
 _BLOCK = 2**20  # comparisons that are made at once
 
@@ -67,7 +68,8 @@ class Population:
     known: tuple[Known, ...]  # [V]
     unknown: dict[str, str]  # why nothing is known of the other variables, by their names
     is_unusual: NDArray[np.bool_]  # [S]
-    excess: Values  # [S] nats by which a value of the cell surprises more than the training's do
+    excess: Values  # [S] nats by which a value of the cell surprises more than the training's do;
+    # 0 where the baseline is too unsure of its bins
     reach: (
         Values  # [S] the mean excess of a value drawn evenly from the declared range; 0 of missing
     )
@@ -150,7 +152,8 @@ def _describe(of: Known) -> Values:
     baseline = of.baseline
     counts = np.array(baseline.counts, dtype=np.float64)
     total = float(counts.sum() + baseline.outside + baseline.hidden)
-    evenly = counts + baseline.hidden / len(counts) + _SMALL
+    # Rows that may lie in other bins, since sites told of groups only, are taken to lie anywhere.
+    evenly = counts + (baseline.hidden + baseline.margin) / len(counts) + _SMALL
     share = evenly / (evenly.sum() + baseline.outside + _SMALL)
     surprise = -np.log(np.append(share, (baseline.outside + _SMALL) / total))
     usual = float((share * surprise[:-1]).sum())
@@ -159,8 +162,9 @@ def _describe(of: Known) -> Values:
     is_rare = _find_rare(baseline, counts, total)
     table = np.zeros((3, of.bins + 2))  # of a missing value nothing is said: sites differ in those
     table[0, :-1] = is_rare
-    table[1, :-1] = surprise - usual
-    table[2, :-1] = max(0.0, reach)
+    if baseline.margin <= UNSURE * counts.sum():
+        table[1, :-1] = surprise - usual
+        table[2, :-1] = max(0.0, reach)
     return table
 
 

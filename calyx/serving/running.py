@@ -96,6 +96,7 @@ class Watcher:
     def __init__(self, gateway: Gateway, running: Running) -> None:
         self._gateway, self._running = gateway, running
         self._releases = running.releases
+        self._said = dict(self._releases.refused)  # what the operator knows already
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -124,9 +125,11 @@ class Watcher:
         """Take over a newer release, or say why not."""
         newer, rejected = await asyncio.to_thread(self._find)
         for one in rejected:
-            self._gateway.metrics.refuse()
-            self._running.say(_say_refused(one, self._gateway.served))
-        self._gateway.rejected = tuple(self._releases.refused.values())
+            if self._said.get(one.name) != one:
+                self._gateway.metrics.refuse()
+                self._running.say(_say_refused(one, self._gateway.served))
+        self._said = dict(self._releases.refused)
+        self._gateway.rejected = tuple(self._said.values())
         if newer is None:
             return
         self._gateway.take(newer)

@@ -2,8 +2,8 @@
 
 A folder of releases is looked at again and again. What is newer, is signed, descends from the release that
 answers, has its columns and classes, and loads, takes its place between two requests; anything else is
-refused once, and looked at again only when its files change. The highest version that ever answered is
-remembered on disk, so that no restart goes below it. See docs/decisions/0086.
+refused and said once, and looked at again only when the folder changes. The highest version that ever
+answered is remembered on disk, so that no restart goes below it. See docs/decisions/0086.
 """
 
 import os
@@ -75,8 +75,9 @@ class Releases:
     folder: Path
     signers: Signers
     opener: Opener | None = None  # of releases that are kept encrypted
-    refused: dict[str, Rejected] = field(default_factory=dict)  # by name, as long as the files stay
+    refused: dict[str, Rejected] = field(default_factory=dict)  # by name, at the last look
     _marks: dict[str, Marks] = field(default_factory=dict)  # of each folder when it was looked at
+    _floor: Floor | None = None  # which was the floor then
 
     @property
     def is_single(self) -> bool:
@@ -116,21 +117,16 @@ class Releases:
     ) -> tuple[Release | None, list[Rejected]]:
         """The newest release that will do, and those above it that will not."""
         marks = {folder.name: _marks_of(folder) for folder in list_folders(self.folder)}
-        changed = {name for name, mark in marks.items() if self._marks.get(name) != mark}
-        self.refused = {
-            n: why for n, why in self.refused.items() if n in marks and n not in changed
-        }
-        self._marks = marks
-        if is_above and not changed:
+        if is_above and (marks, floor) == (self._marks, self._floor):
             return None, []
-        manifests, rejected = self._read_manifests(changed if is_above else set(marks))
+        # Anything that changes may be what a refused one lacked: a signature, or the version before it.
+        self._marks, self._floor, self.refused = marks, floor, {}
+        manifests, rejected = self._read_manifests(set(marks))
         lowest = floor.version + 1 if floor and is_above else 1
         newest = sorted(manifests, key=lambda name: -manifests[name].version)
         for name in newest:
             if manifests[name].version < lowest:
                 break
-            if name in self.refused:
-                continue
             try:
                 release = self._read(self.folder / name, floor)
                 _check_floor(release, floor, self._by_digest(marks))

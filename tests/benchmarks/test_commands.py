@@ -10,6 +10,7 @@ import pytest
 from support.pages import ROOT
 
 from benchmarks import drift, faults, imprint, leakage, secagg, timing_questions
+from benchmarks.engine import ours
 from benchmarks.stealing import membership, thieves
 from benchmarks.tables import __main__ as tables
 
@@ -89,7 +90,7 @@ def test_the_command_of_deploy(run):
     found = run("deploy", "--short", "--stages", "2", "--rounds", "1")
     assert found.pop("machines") in ("loopback", "network namespaces")
     assert found.keys() == {"stage_s", "plain_round_s"}
-    assert all(0 < seconds < 60 for seconds in found.values())
+    assert all(seconds > 0 for seconds in found.values())
 
 
 def test_the_command_of_drift(run, monkeypatch):
@@ -101,14 +102,14 @@ def test_the_command_of_drift(run, monkeypatch):
 
 
 @pytest.mark.e2e
-def test_the_command_of_engine(run):
-    words = ("--short", "--settings", "S100-mlp", "--repeats", "1", "--only", "plain")
+def test_the_command_of_engine(run, monkeypatch):
+    """In one of Calyx's modes: what the others change is a word of its command."""
+    monkeypatch.setattr(ours, "MODES", [mode for mode in ours.MODES if mode.name == ours.PLAIN])
+    words = ("--short", "--settings", "S100-mlp", "--repeats", "1")
     found = run("engine.__main__", *words)
     assert {one["program"]: one["note"] for one in found["runs"]} == {
         "plain loop": None,
         "Calyx, plain": None,
-        "Calyx, plain, 1 worker": None,
-        "Calyx, plain, 0 workers": None,
     }
     assert all(one["accuracy"] > 0.1 for one in found["runs"])
     assert found["calyx_over_seq"]["S100-mlp"] > 0

@@ -135,11 +135,16 @@ class Parties:
         return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | own
 
     def _end(self):
+        """Sites as a power cut ends them, the server by Ctrl-C, which ends what it started."""
+        server = self._processes.pop("operator", None)
         for process in self._processes.values():
-            process.send_signal(signal.SIGINT)
-        for process in self._processes.values():
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
+        if server is None:
+            return
+        server.send_signal(signal.SIGINT)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

@@ -219,6 +219,8 @@ ELSEWHERE = {
     "the_same_bytes",
     "Audit.baseline": "e2e/test_audit.py::test_an_alert_of_drift_is_an_error_that_stops_and_is_"
     "said_once",
+    "CrossValidation.combine": "calyx/cli/release/test_combining.py::"
+    "test_the_folds_are_released_as_one_model_whose_figures_are_true",
     "CrossValidation.k": "server/test_phases.py::test_folds_are_scored_alike_encrypted_and_after_"
     "a_stop",
     "Fault.client": "calyx/data/test_faults.py::test_only_the_client_that_is_named_is_harmed",
@@ -305,6 +307,7 @@ ELSEWHERE = {
 SECTIONS = {  # of other classes here, whose own keys are listed
     *(f"RunConfig.{name}" for name in ("task", "strategy", "training", "preprocessing", "privacy")),
     *(f"RunConfig.{name}" for name in ("hardware", "engine", "client", "stopping", "audit", "cv")),
+    "RunConfig.robust",
     *("StrategySection.server", "StrategySection.local", "TrainingConfig.early_stopping"),
     *("ClientConfig.hardware", "ClientConfig.policy", "SiteConfig.client"),
     *("CsvConfig.schema", "SchemaConfig.target"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.data.schema import Schema
@@ -71,10 +71,9 @@ def test_clients_that_hide_small_cells_make_no_set_smaller(clients, least, cover
         assert all(place % 4 == 3 or place == len(total) - 1 for place in small)
 
 
-@settings(max_examples=4, deadline=None)
-@given(st.sampled_from([0.8, 0.9]), st.integers(0, 2**32))
-def test_sets_and_intervals_hold_the_truth_as_often_as_is_said(coverage, seed):
-    rng, hits, inside, repeats = np.random.default_rng(seed), 0.0, 0.0, 300
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_sets_and_intervals_hold_the_truth_as_often_as_is_said(coverage):
+    rng, hits, inside, repeats = np.random.default_rng(0), 0.0, 0.0, 300
     for _ in range(repeats):
         probabilities = rng.dirichlet([0.3, 0.5, 1.0], 300)
         true = (rng.random(300)[:, None] > np.cumsum(probabilities, axis=1)).sum(axis=1)

@@ -102,3 +102,16 @@ def test_r2_from_the_floor_to_one_is_drawn_as_it_is():
     assert isinstance(drawing, Markup)
     assert ">-0.6<" in drawing
     assert "%" not in drawing.split("</title>")[-1]
+
+
+def test_moved_rows_stand_beside_the_score_and_are_drawn_where_they_were_asked_for(tmp_path):
+    folder = make(tmp_path / "run", 0.9, figures={"test_robust_accuracy": 0.5})
+    rows = list(read_lines(folder / "rounds.jsonl"))
+    for row, moved in zip(rows[1::2], (0.25, 0.375), strict=True):  # rounds 2 and 4
+        row["val_robust_accuracy"] = moved
+    (folder / "rounds.jsonl").unlink()
+    append_lines(folder / "rounds.jsonl", rows)
+    page = page_of(folder)
+    assert head_of(page)["Test accuracy, moved rows"] == "50.0\u202f%"
+    assert "On moved rows it ends at 37.5\u202f%." in page
+    assert "moved" not in page_of(make(tmp_path / "plain", 0.9))

@@ -15,7 +15,7 @@ from support.releases import (
 
 from calyx.errors import CalyxError
 from calyx.releases.manifest import Unverified
-from calyx.serving.swap import Floor, Releases, read_floor
+from calyx.serving.swap import Floor, Releases, floor_of, raise_floor, read_floor
 
 
 async def version_of(asked) -> int:
@@ -90,6 +90,39 @@ def test_a_release_that_is_signed_later_is_taken_then(tmp_path) -> None:
         sign(asked.folder / "heart-2", "cleo")
         assert look(asked) == 2
         assert asked.gateway.rejected == ()
+
+
+def test_versions_that_come_in_the_wrong_order_are_taken_when_all_are_there(tmp_path) -> None:
+    with gateway_on(tmp_path) as asked:
+        for n in (2, 3):
+            make_release(asked.folder / f"heart-{n}", seed=n)
+        shutil.move(asked.folder / "heart-2", tmp_path / "later")
+        assert look(asked) == 1
+        assert "version 2 before it is missing" in asked.said[0]
+        shutil.move(tmp_path / "later", asked.folder / "heart-2")
+        assert look(asked) == 3
+        assert len(asked.said) == 2
+
+
+def test_what_was_refused_is_not_said_again_when_another_release_comes(tmp_path) -> None:
+    with gateway_on(tmp_path) as asked:
+        for n in (2, 3):
+            make_release(asked.folder / f"heart-{n}", seed=n, signed_by=("anna", "bela")[: 4 - n])
+        shutil.move(asked.folder / "heart-2", tmp_path / "later")
+        assert look(asked) == 1
+        shutil.move(tmp_path / "later", asked.folder / "heart-2")
+        assert [look(asked), look(asked)] == [2, 2]
+        assert [line.split()[0] for line in asked.said] == ["Refused:", "heart"]
+        assert list(asked.gateway.rejected) == [asked.watcher._releases.refused["heart-3"]]
+
+
+def test_a_kill_between_remembering_and_taking_leaves_what_can_be_started(tmp_path) -> None:
+    with gateway_on(tmp_path) as asked:
+        make_release(asked.folder / "heart-2", seed=2)
+        floor = floor_of(Releases(asked.folder, SIGNERS).choose(None))
+    raise_floor(tmp_path / "state", floor)  # and there the process ends
+    with gateway_on(tmp_path) as asked:
+        assert asyncio.run(version_of(asked)) == 2
 
 
 def test_code_other_than_the_releases_is_refused(tmp_path) -> None:
