@@ -66,8 +66,8 @@ def _of_run(options: Namespace) -> tuple[Answering, Output | None]:
     """The model of a run, and where the predictions go. Raises UserError."""
     if options.signers or options.decrypt_with or options.passphrase:
         raise UserError(
-            "--signers, --decrypt-with and --passphrase are of a release; a run has no signatures, and is "
-            "not encrypted."
+            f"{show_path(options.run)} is no release, of which --signers, --decrypt-with and --passphrase "
+            "are: a run has no signatures, and is not encrypted. Of a folder of releases, name one."
         )
     folder = RunFolder(options.run)
     config = folder.read_config()

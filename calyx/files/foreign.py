@@ -166,6 +166,12 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
         return json.loads(data, parse_constant=_no_number, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("too many brackets inside one another") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"it is no JSON from line {error.lineno}, column {error.colno} on"
+        ) from None
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
 
 
 def _no_number(word: str) -> None:
