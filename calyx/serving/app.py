@@ -49,7 +49,9 @@ def make_app(gateway: Gateway, lifespan: Lifespan | None = None) -> ASGIApp:
         app.add_route(path, _door(gateway, scope, answer), [method])
     app.add_route("/healthz", alive, ["GET"])
     app.add_route("/readyz", ready, ["GET"])
-    _end_paths(app)
+    for route in app.routes:
+        if isinstance(route, Route):  # Starlette's own end in `$`, which lets a newline follow
+            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     return Identified(app)
@@ -64,13 +66,6 @@ def _door(
         return await gateway.exchange(request, scope, answer)
 
     return answer_one
-
-
-def _end_paths(app: FastAPI) -> None:
-    """Have each path stand for itself only: Starlette's patterns end in `$`, which lets a newline follow."""
-    for route in app.routes:
-        if isinstance(route, Route):
-            route.path_regex = re.compile(rf"{re.escape(route.path)}\Z")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
