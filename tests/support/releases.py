@@ -10,7 +10,7 @@ from calyx.model.weights import initial_model, to_bytes, weights_of
 from calyx.pages.card import card_page
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.releases.card import FORMAT, Card, card_bytes
+from calyx.releases.card import FORMAT, Card, card_bytes, read_card
 from calyx.releases.card_parts import (
     FiguresPart,
     Identity,
@@ -129,7 +129,7 @@ def release_at(place: Place, *, seed=0, signed_by=("anna", "bela"), files=(), to
     inside = {
         "model.safetensors": model,
         "card.json": card_bytes(card),
-        "card.html": card_page(card),
+        "card.html": card_page(read_card(card_bytes(card))),
         "sbom.json": b"{}",
     }
     release = write_release(place, inside | dict(files), to)

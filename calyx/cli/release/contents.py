@@ -22,7 +22,7 @@ from calyx.cli.trained import Trained, add_client, read_trained
 from calyx.config.section import digest
 from calyx.errors import UserError, printable
 from calyx.pages.card import card_page
-from calyx.releases.card import FORMAT, Card, card_bytes
+from calyx.releases.card import FORMAT, Card, card_bytes, read_card
 from calyx.releases.card_parts import Ensemble, Identity, OnnxPart, Reasons, Robust
 from calyx.releases.onnx_file import OPSET, export
 from calyx.releases.packages import SERVING, list_needed
@@ -130,10 +130,13 @@ def files_of(card: Card, model: bytes, created: datetime) -> dict[str, bytes]:
         code=card.code,
     )
     others = [card.task.package.distribution] if card.task.package else []
+    written = card_bytes(card)
     return {
         "model.safetensors": model,
-        "card.json": card_bytes(card),
-        "card.html": card_page(card),
+        "card.json": written,
+        "card.html": card_page(
+            read_card(written)
+        ),  # who signs makes it again of the file, in its order
         "sbom.json": sbom_bytes(subject, list_needed([*SERVING, *others]), created),
     }
 
