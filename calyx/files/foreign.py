@@ -27,6 +27,7 @@ MOST_JSON_BYTES = 2**28  # of a file of a run; sums over 100,000 columns have so
 MOST_VALUES = 1_000_000  # of a YAML file
 MOST_BRACKETS = 5_000_000  # of a JSON file: an empty list of two letters takes 56 bytes
 DEEPEST = 50  # mappings and lists inside one another
+_TOO_LONG = "a number of more than 4,300 digits"
 _SHOWN = 200  # characters of a path
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
 
@@ -172,6 +173,8 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
         ) from None
     except UnicodeDecodeError:
         raise ValueError("it is no text in UTF-8") from None
+    except ValueError as error:  # Python's own of a long number names a setting of Python's
+        raise ValueError(_TOO_LONG if "int_max_str_digits" in str(error) else str(error)) from None
 
 
 def _no_number(word: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from support.releases import make_release
+from support.releases import make_release, rewrite
 
 from calyx.cli.main import run
 from calyx.errors import UserError
@@ -147,6 +147,14 @@ def test_of_two_contents_that_are_signed_at_once_one_is(tmp_path):
     note_signed(key, "release heart", 1, "a" * 64)
     with pytest.raises(UserError, match="has signed another release heart of version 1"):
         note_signed(key, "release heart", 1, "b" * 64)
+
+
+def test_a_page_that_is_not_the_cards_is_not_signed(house):
+    release = house / "releases" / "heart-1"
+    (release / "card.html").write_text("<p>Everything is fine.</p>")
+    rewrite(release)
+    line = said(house, "release", "sign", str(release), "--key", "keys/anna.key", code=1)
+    assert "its card.html is not the page of its card.json" in line
 
 
 def test_keys_are_of_a_kind(house):
