@@ -1,5 +1,6 @@
 """The lines of a log's files one after another, however long they are. It judges nothing."""
 
+import errno
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from calyx.files.plain import inner
 from calyx.serving.log_lines import MOST_LINE_BYTES, Line, read_line
 
 _MOMENT_S = 0.05
+# Of what is no line: a hole of a terabyte takes nobody a byte to make, and hours to read.
+_LONGEST_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class ChainReader:
 def _take_line(file: BufferedReader) -> tuple[bytes, str, int, bool]:
     """Text, SHA-256 (hex) and bytes of the next line without its end; and whether it has one.
 
-    The text of a line that is longer than any of a log is empty.
+    The text of a line that is longer than any of a log is empty. Raises OSError for one that never ends.
     """
     piece = file.readline(MOST_LINE_BYTES + 1)
     if piece.endswith(b"\n"):
@@ -84,6 +87,9 @@ def _take_line(file: BufferedReader) -> tuple[bytes, str, int, bool]:
     if len(piece) <= MOST_LINE_BYTES:
         return piece, hasher.hexdigest(), size, False
     while piece and not piece.endswith(b"\n"):
+        if size > _LONGEST_BYTES:
+            what = f"it has a line of more than {_LONGEST_BYTES:,} bytes, as no log has"
+            raise OSError(errno.EFBIG, what, str(file.name))
         piece = file.readline(MOST_LINE_BYTES)
         hasher.update(piece.removesuffix(b"\n"))
         size += len(piece.removesuffix(b"\n"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import resource
 import signal
 
@@ -15,6 +16,7 @@ from calyx.serving.kept_rows import find_rows
 from calyx.serving.log_check import check_chain
 from calyx.serving.log_config import LogConfig
 from calyx.serving.log_lines import list_files
+from calyx.serving.log_reading import ChainReader
 from calyx.trust.key_files import read_own
 from calyx.trust.recipients import make_recipient, read_private
 
@@ -83,3 +85,11 @@ def test_a_full_disk_is_a_503_until_there_is_room(asked):
     assert "retry-after" in refused.headers
     assert asyncio.run(asked.predict(HEART_ROW)).status_code == 200
     assert [line["status"] for line in decisions(asked)[before:]] == [200]
+
+
+def test_a_hole_of_a_terabyte_is_no_log(tmp_path):
+    path = tmp_path / "decisions-1-000001.jsonl"
+    path.touch()
+    os.truncate(path, 2**40)
+    with pytest.raises(OSError, match="a line of more than 67,108,864 bytes"):
+        list(ChainReader({1: path}))
