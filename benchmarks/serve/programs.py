@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,11 @@ def make_peer(peer: Peer, folder: Path) -> Path:
 
 def cpu_s(pid: int) -> float:
     """Seconds of processor time that a server's process and all below it have taken."""
+    return sum(_family(pid).values()) / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> dict[int, int]:
+    """A process and all below it, each with the ticks of processor time that it has taken."""
     parents, ticks = dict[int, int](), dict[int, int]()
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -97,7 +103,7 @@ def cpu_s(pid: int) -> float:
     family = {pid}
     while more := {one for one, parent in parents.items() if parent in family} - family:
         family |= more
-    return sum(ticks.get(one, 0) for one in family) / os.sysconf("SC_CLK_TCK")
+    return {one: ticks[one] for one in family & ticks.keys()}
 
 
 @contextmanager
@@ -105,7 +111,12 @@ def serving(command: Sequence[str], port: int, more: Mapping[str, str]) -> Itera
     """A server while it runs, from the moment on that its port takes connections; its process."""
     with started(command, {**environment(), **more}) as process:
         wait_for(lambda: why_taken("127.0.0.1", port) is not None, START_S)
-        yield process.pid
+        try:
+            yield process.pid
+        finally:  # some have children in groups of their own, which outlive it
+            for one in _family(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
 
 
 def peer_command(peer: Peer, python: Path, release: Path, port: int) -> list[str]:

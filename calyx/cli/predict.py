@@ -6,6 +6,7 @@ Of a release, which is verified first, `calyx predict RELEASE FILE.csv --signers
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,27 @@ from numpy.typing import NDArray
 from calyx.cli.arguments import Parser
 from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.outputs import add_output, claim, read_by
-from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of
 from calyx.cli.release.opening import add_opener, opener_of
 from calyx.cli.trained import add_client, client_model, read_trained
 from calyx.errors import UserError, for_terminal
 from calyx.files.outputs import Output, show_path
-from calyx.model.released import ReleasedModel, load_bytes
+from calyx.model.ensemble import Ensemble, load_models
+from calyx.model.released import ReleasedModel
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.releases.chain import is_release
 from calyx.releases.reading import MODEL, read_release
 from calyx.releases.signers import read_signers
 from calyx.run.folder import RunFolder
 from calyx.words.sentences import join_names
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """What answers the rows, and what is to be said of it."""
+
+    model: ReleasedModel | Ensemble
+    note: str
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,12 +71,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _of_run(options: Namespace) -> tuple[Answering, Output | None]:
+def _of_run(options: Namespace) -> tuple[_Answering, Output | None]:
     """The model of a run, and where the predictions go. Raises UserError."""
     if options.signers or options.decrypt_with or options.passphrase:
         raise UserError(
-            "--signers, --decrypt-with and --passphrase are of a release; a run has no signatures, and is "
-            "not encrypted."
+            f"{show_path(options.run)} is no release, of which --signers, --decrypt-with and --passphrase "
+            "are: a run has no signatures, and is not encrypted. Of a folder of releases, name one."
         )
     folder = RunFolder(options.run)
     config = folder.read_config()
@@ -75,10 +84,10 @@ def _of_run(options: Namespace) -> tuple[Answering, Output | None]:
     folders = [*read.folders, *([options.state_dir] if options.state_dir else [])]
     out = claim(options, [options.file, *read.files], folders)
     answering, _ = client_model(read_trained(folder, config), options)
-    return answering, out
+    return _Answering(answering.model, answering.note), out
 
 
-def _of_release(options: Namespace) -> tuple[Answering, Output | None]:
+def _of_release(options: Namespace) -> tuple[_Answering, Output | None]:
     """The model of a release that its signers have signed. Raises UserError, and Unverified."""
     if options.client or options.common or options.state_dir:
         raise UserError(
@@ -94,13 +103,13 @@ def _of_release(options: Namespace) -> tuple[Answering, Output | None]:
     out = claim(options, [options.file, options.signers, *secrets], [options.run])
     signers, opener = read_signers(options.signers), opener_of(options)
     release = read_release(options.run, signers, opener=opener)
-    model = load_bytes(release.files[MODEL], options.run / MODEL)
+    model = load_models(release.files[MODEL], options.run / MODEL)
     note = f"This is {release.manifest.title}, signed by {join_names(release.signed_by)}."
-    return Answering(model, note), out
+    return _Answering(model, note), out
 
 
 def _explain(
-    answering: Answering, outputs: NDArray[np.float64], rows: NewRows, impossible: str
+    answering: _Answering, outputs: NDArray[np.float64], rows: NewRows, impossible: str
 ) -> None:
     """On stderr, so that stdout is CSV: which model it is, and what to know of the rows."""
     without = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
@@ -116,7 +125,7 @@ def _explain(
         print(sentence, file=sys.stderr)
 
 
-def _prepare(model: ReleasedModel, rows: NewRows) -> NDArray[np.float32]:
+def _prepare(model: ReleasedModel | Ensemble, rows: NewRows) -> NDArray[np.float32]:
     """The network's inputs; on stderr, which values it is not told. Raises UserError."""
     if model.fitted is not None:
         for column, count in unread(model.fitted, rows.x):

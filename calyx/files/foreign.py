@@ -27,6 +27,7 @@ MOST_JSON_BYTES = 2**28  # of a file of a run; sums over 100,000 columns have so
 MOST_VALUES = 1_000_000  # of a YAML file
 MOST_BRACKETS = 5_000_000  # of a JSON file: an empty list of two letters takes 56 bytes
 DEEPEST = 50  # mappings and lists inside one another
+_TOO_LONG = "a number of more than 4,300 digits"
 _SHOWN = 200  # characters of a path
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
 
@@ -166,6 +167,14 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
         return json.loads(data, parse_constant=_no_number, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("too many brackets inside one another") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"it is no JSON from line {error.lineno}, column {error.colno} on"
+        ) from None
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
+    except ValueError as error:  # Python's own of a long number names a setting of Python's
+        raise ValueError(_TOO_LONG if "int_max_str_digits" in str(error) else str(error)) from None
 
 
 def _no_number(word: str) -> None:

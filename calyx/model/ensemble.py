@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from calyx.config.section import canonical_json, config
 from calyx.errors import ConfigError, UserError
-from calyx.model.combining import Combine, check_combine
+from calyx.model.combining import Combine, Values, check_combine, combine_outputs
 from calyx.model.released import (
     Description,
     ReleasedModel,
@@ -25,7 +27,9 @@ from calyx.model.released import (
     with_constants,
 )
 from calyx.model.weights import Array, Weights, stack, to_bytes
-from calyx.preprocessing.fitted import constants_of
+from calyx.preprocessing.fitted import Fitted, constants_of
+from calyx.preprocessing.fitting import num_inputs
+from calyx.tasks.task import Task
 
 MOST_MEMBERS = 64
 
@@ -45,6 +49,27 @@ class Ensemble:
 
     combine: Combine
     members: tuple[ReleasedModel, ...]  # two at least
+
+    @property
+    def task(self) -> Task:
+        """The task of all."""
+        return self.members[0].task
+
+    @property
+    def fitted(self) -> Fitted | None:
+        """By what the first member's inputs are preprocessed."""
+        return self.members[0].fitted
+
+    def prepare(self, rows: Values) -> NDArray[np.float32]:
+        """The inputs of all members side by side. Raises ValueError as `ReleasedModel.prepare`."""
+        return np.concatenate([one.prepare(rows) for one in self.members], axis=1)
+
+    def compute(self, inputs: NDArray[np.float32]) -> Values:
+        """As `ReleasedModel.compute`, of all members together."""
+        widths = [num_inputs(self.task.schema, one.preprocessing) for one in self.members]
+        parts = np.split(inputs, np.cumsum(widths)[:-1], axis=1)
+        outputs = [one.compute(part) for one, part in zip(self.members, parts, strict=True)]
+        return combine_outputs(np.stack(outputs), self.combine)
 
 
 def ensemble_bytes(members: Sequence[tuple[ReleasedModel, Description]], combine: Combine) -> bytes:

@@ -195,8 +195,18 @@ def write_signatures(folder: Path, data: bytes) -> None:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold the folder that a release lies in, so that no other signer or releaser writes there."""
-    with _locked(folder.resolve().parent):
+    """Hold the folder that a release lies in, so that no other signer or releaser writes there.
+
+    Raises UserError or Unverified where `folder` is no release: the lock is a file, and would lie, for good,
+    where nobody looks for one, or in a release, where no other file may be.
+    """
+    read_head(folder)
+    where = folder.resolve().parent
+    if is_release(where):
+        raise UserError(
+            f"{show_path(folder)} lies in a release, in which there is no other; name the right folder."
+        )
+    with _locked(where):
         yield
 
 

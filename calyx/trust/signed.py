@@ -11,7 +11,7 @@ from pathlib import Path
 
 from calyx.errors import UserError
 from calyx.files.outputs import show_path
-from calyx.files.plain import append_lines, read_lines
+from calyx.files.plain import append_lines, lock_file, read_lines
 
 _END = ".signed.jsonl"
 _RELEASE = "release "  # and the name of its chain
@@ -54,13 +54,22 @@ def check_unsigned(key: Path, what: str, version: int, digest: str) -> None:
 
 
 def note_signed(key: Path, what: str, version: int, digest: str) -> None:
-    """Keep that `key` has signed this content. Raises UserError where that cannot be written."""
+    """Keep that `key` has signed this content.
+
+    Raises UserError where that cannot be written, or where another content has been signed meanwhile.
+    """
     path, day = register_of(key), datetime.now(UTC).isoformat(timespec="seconds")
     line = vars(Signed(day, what, version, digest))
-    if any((one.what, one.version) == (what, version) for one in read_register(path)):
-        return  # the same content, again
     try:
-        append_lines(path, [line])
+        # flock's kind of lock: the other one ends when the file is read and closed.
+        with lock_file(path, is_inherited=True) as is_free:
+            if not is_free:
+                raise UserError(
+                    f"Something else is being signed with {show_path(key)}; try again when it is done."
+                )
+            check_unsigned(key, what, version, digest)
+            if not any((one.what, one.version) == (what, version) for one in read_register(path)):
+                append_lines(path, [line])
     except OSError as error:
         raise UserError(
             f"The {what} is signed, but {show_path(path)} cannot be written ({error.strerror}), which keeps "

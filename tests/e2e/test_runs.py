@@ -220,11 +220,13 @@ def test_a_task_that_no_forked_process_can_use_is_trained_in_workers_that_are_st
     words = ("simulate", "--config-dir", str(threaded / "conf"), "task=threaded", "rounds=1")
     for workers in (0, 2):
         apart = (f"engine.workers={workers}", f"hydra.run.dir=run-{workers}", "baselines=false")
-        ended = run_apart(tmp_path, *words, *apart)
+        ended = run_apart(tmp_path, *words, *apart, f"profile={workers > 0}".lower())
         assert ended.returncode == 0, ended.stderr
         told = " ".join(ended.stdout.split())
         assert ("has started (bringer)" in told) == (workers > 0)
     assert model_hash(tmp_path / "run-2") == model_hash(tmp_path / "run-0")
+    lanes = {row["lane"] for row in read_lines(tmp_path / "run-2" / "profile.jsonl")}
+    assert lanes >= {"server", "worker 1", "worker 2"}
 
 
 def test_too_few_replies_stop_the_run_with_exit_code_1_and_it_can_be_resumed(tmp_path, calyx):

@@ -7,6 +7,7 @@ from calyx.cli.release.parts import schema_part
 from calyx.config.section import canonical_json, digest
 from calyx.model.released import describe, with_constants
 from calyx.model.weights import initial_model, to_bytes, weights_of
+from calyx.pages.card import card_page
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.releases.card import FORMAT, Card, card_bytes
@@ -128,7 +129,7 @@ def release_at(place: Place, *, seed=0, signed_by=("anna", "bela"), files=(), to
     inside = {
         "model.safetensors": model,
         "card.json": card_bytes(card),
-        "card.html": b"<p>",
+        "card.html": card_page(card),
         "sbom.json": b"{}",
     }
     release = write_release(place, inside | dict(files), to)

@@ -10,8 +10,9 @@ from calyx.cli.release.opening import add_opener, opener_of
 from calyx.errors import UserError
 from calyx.files.outputs import show_path
 from calyx.files.plain import read_bounded
+from calyx.pages.card import card_page
 from calyx.releases.manifest import Unverified
-from calyx.releases.reading import Head, Release, read_draft, read_head
+from calyx.releases.reading import CARD, CARD_PAGE, Head, Release, read_draft, read_head
 from calyx.releases.signers import (
     MOST_SIGNATURE_BYTES,
     join_signatures,
@@ -50,6 +51,7 @@ def _sign(options: Namespace) -> None:
             raise Unverified(
                 f"{show_path(options.folder)} was replaced while it was read; look again."
             )
+        _check_page(release)
         signatures = _join(head, options.add) if options.add else _add(head, release, options.key)
         write_signatures(options.folder, signatures)
     keys = list_keys(head.manifest, signatures)
@@ -60,6 +62,15 @@ def _sign(options: Namespace) -> None:
         ("digest", release.digest),
         *(("signed by", fingerprint(bytes.fromhex(key))) for key in keys),
     )
+
+
+def _check_page(release: Release) -> None:
+    """Raise Unverified where the page that a signer looks at is not what the card, which counts, says."""
+    if release.files.get(CARD_PAGE) != card_page(release.card):
+        raise Unverified(
+            f"{show_path(release.folder)} cannot be signed: its {CARD_PAGE} is not the page of its {CARD}: "
+            "who looks at it sees what somebody else has written; get it again from who made it."
+        )
 
 
 def _join(head: Head, path: Path) -> bytes:

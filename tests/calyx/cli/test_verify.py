@@ -9,10 +9,12 @@ import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from support.releases import make_release
+from support.releases import make_release, rewrite
 
 from calyx.cli.main import run
+from calyx.errors import UserError
 from calyx.releases.signers import read_signers
+from calyx.trust.signed import check_unsigned, note_signed
 
 
 def calyx(folder, *words):
@@ -128,6 +130,31 @@ def test_what_is_damaged_is_not_signed(house):
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "card.html is not what was signed" in ended.stderr
     assert not (house / "keys/anna.signed.jsonl").exists()
+
+
+@pytest.mark.parametrize("wrong", ["releases", "releases/heart-1/card.json", "keys"])
+def test_who_names_no_release_leaves_nothing_behind(house, wrong):
+    before = sorted(house.rglob("*"))
+    ended = calyx(house, "release", "sign", wrong, "--key", "keys/anna.key")
+    assert ended.returncode in (1, 2)
+    assert sorted(house.rglob("*")) == before
+
+
+def test_of_two_contents_that_are_signed_at_once_one_is(tmp_path):
+    key = tmp_path / "anna.key"
+    check_unsigned(key, "release heart", 1, "a" * 64)
+    check_unsigned(key, "release heart", 1, "b" * 64)
+    note_signed(key, "release heart", 1, "a" * 64)
+    with pytest.raises(UserError, match="has signed another release heart of version 1"):
+        note_signed(key, "release heart", 1, "b" * 64)
+
+
+def test_a_page_that_is_not_the_cards_is_not_signed(house):
+    release = house / "releases" / "heart-1"
+    (release / "card.html").write_text("<p>Everything is fine.</p>")
+    rewrite(release)
+    line = said(house, "release", "sign", str(release), "--key", "keys/anna.key", code=1)
+    assert "its card.html is not the page of its card.json" in line
 
 
 def test_keys_are_of_a_kind(house):

@@ -122,8 +122,8 @@ def test_what_stands_twice_in_a_config_is_written_twice():
         (b'{"a": {"b": 1, "b": 2}}', "stands twice"),
         (b"[" * 100_000, "inside one another"),
         (b"[" + b"[]," * 40 + b"[]]", "more than 40 brackets"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "integer string"),
-        (b'{"a": "\xff"}', "utf-8"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "more than 4,300 digits"),
+        (b'{"a": "\xff"}', "UTF-8"),
     ],
 )
 def test_json_that_is_none_or_stands_for_too_much_is_refused(tmp_path, monkeypatch, text, said):

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import tracemalloc
 from functools import partial
 from pathlib import Path
 
@@ -192,6 +193,18 @@ def test_only_plain_files_are_read_and_nobody_waits(tmp_path, opener):
     with pytest.raises(OSError, match="more than 3 bytes"):
         read_plain(tmp_path / "file", 3)
     assert read_plain(tmp_path / "file", 4) == b"data"
+
+
+def test_a_hole_of_a_terabyte_takes_no_memory(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.touch()
+    os.truncate(path, 2**40)
+    tracemalloc.start()
+    with pytest.raises(OSError, match="more than 1,073,741,824 bytes"):
+        read_plain(path, 2**30)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 2**20
 
 
 def test_lines_grow_in_a_file_of_their_own(tmp_path):

@@ -95,6 +95,9 @@ def test_one_file_answers_as_its_members_together(combine):
     predictor = load_predictor(SimpleNamespace(files={MODEL: data}))
     np.testing.assert_allclose(predictor.predict(rows()), wanted, atol=1e-6)
     assert predictor.predict(rows(0)).shape == (0, 2)
+    together = load_models(data, PATH)  # as `calyx predict` asks it
+    outputs = together.compute(together.prepare(rows()))
+    np.testing.assert_allclose(outputs, wanted, atol=1e-6)
 
 
 def edited(data, edit):

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.federation import Federation, Silent
+from support.pages import ROOT
 from support.taps import Tap, run_server
 
+from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.model.weights import load_weights
 from calyx.questions.segments import Inquiry
@@ -232,6 +234,29 @@ def test_a_run_has_the_same_bytes_by_sums_and_by_messages_with_any_number_of_wor
             weights = load_weights(folder / "model.safetensors")
             seen.append((rows, {k: v.tobytes() for k, v in weights.items()}))
     assert all(one == seen[0] for one in seen[1:])
+
+
+STRATEGIES = sorted(path.stem for path in (ROOT / "conf" / "strategy").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_has_the_same_bytes_by_sums_and_by_messages(name, tmp_path):
+    words = [f"strategy={name}", "privacy=none", "task.num_clients=7", "rounds=2"]
+    words += ["phases=[preprocess,train,validate,release]", "training.epochs=1"]
+    if name == "flower":
+        words.append("strategy.server._target_=flwr.serverapp.strategy.FedAvgM")
+    try:
+        federation = Federation(*words)
+    except ConfigError:  # it needs several updates
+        federation = Federation(*words, "privacy.groups=all")
+    models = []
+    for put in (lambda grid: grid, Tap):
+        folder = tmp_path / str(len(models))
+        section, store = federation.plan.run.client, folder / "clients"
+        grid = EmbeddedGrid(WorkerPool(0), federation.identities, section, Silent(), store)
+        run_server(federation, put(grid), folder)
+        models.append((folder / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
 
 
 def test_bunches_are_of_one_group_and_one_worker_and_get_smaller():

@@ -1,6 +1,8 @@
 """Whatever a task's `load` does wrong is one sentence that names the client, what, and where."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -78,3 +80,33 @@ def test_what_a_task_draws_from_global_generators_while_loading_is_seeded():
     assert draw("a", 1) == draw("a", 1)
     assert draw("a", 1) != draw("b", 1)
     assert draw("a", 1) != draw("a", 2)
+
+
+def test_a_client_that_does_not_fit_into_a_real_limit_is_one_sentence():
+    """In a process of its own, whose limit is that of what it has by now and 64 MiB."""
+    code = """
+import re, resource
+from pathlib import Path
+import numpy as np
+from calyx.data.schema import Column, Schema, Table
+from calyx.errors import DataError
+from client.rows.loading import load
+
+class Large:
+    name, schema = "large", Schema((Column("a", "numeric"),), ("no", "yes"))
+    def load(self, client, data_dir, seed):
+        rows = 2**25
+        return Table(np.ones((rows, 1)), np.ones(rows, dtype=np.int64))
+
+used = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, -1))
+try:
+    load(Large(), "north", None, 1)
+except DataError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout.startswith(
+        "north's rows do not fit into memory (Unable to allocate 256. MiB"
+    )
+    assert ended.stdout.count("\n") == 1

@@ -1,5 +1,6 @@
 """A release of several models is one model, and says what combining them gained, or why it does not."""
 
+import hashlib
 import json
 import shutil
 from argparse import Namespace
@@ -12,7 +13,8 @@ import pytest
 from sklearn import metrics
 from support.csv_files import COLUMNS, write_folder
 
-from calyx.cli import simulate
+from calyx.cli import keys, simulate
+from calyx.cli.release import command
 from calyx.cli.release.combining import NOT_JUDGED, read_all
 from calyx.errors import UserError
 from calyx.model.released import load_bytes
@@ -122,3 +124,29 @@ def test_a_fold_that_is_not_the_one_that_was_judged_is_refused(run, tmp_path):
     shutil.copy(copy / "folds" / "0" / MODEL, copy / "folds" / "1" / MODEL)
     with pytest.raises(UserError, match="not the model that was judged"):
         files_of(copy, folds=True)
+
+
+def test_the_words_of_the_command_name_note_and_seal_a_release_and_find_its_parent(
+    run, tmp_path, capsys
+):
+    secret = tmp_path / "phrase"
+    secret.write_text("a passphrase of some length\n")
+    secret.chmod(0o600)
+    words = [str(run), "--folds", "--note", "CC BY 4.0", "--name-clients"]
+    first, second = tmp_path / "a" / "one", tmp_path / "b" / "two"
+    assert command.main([*words, "--name", "ours", "--to", str(first)]) == 0
+    assert keys.main(["recipient", "ward", "--folder", str(tmp_path)]) == 0
+    sealed = ["--encrypt-passphrase", str(secret), "--encrypt-to", str(tmp_path / "ward.pub")]
+    sealed += ["--parent", str(first)]
+    assert command.main([*words, "--to", str(second), *sealed]) == 0
+    card = read_card((first / "card.json").read_bytes())
+    assert (card.release.name, card.note) == ("ours", "CC BY 4.0")
+    assert card.config["task"]["clients"][0] == "site-0"
+    manifest = json.loads((second / "manifest.json").read_text())
+    parent = hashlib.sha256((first / "manifest.json").read_bytes()).hexdigest()
+    assert (manifest["version"], manifest["parent"]) == (2, parent)
+    assert not (second / MODEL).exists()
+    opened = ["open", str(second), "--to", str(tmp_path / "clear"), "--passphrase", str(secret)]
+    assert command.main(opened) == 0
+    assert (tmp_path / "clear" / MODEL).read_bytes() == (first / MODEL).read_bytes()
+    assert "version 2" in capsys.readouterr().out
