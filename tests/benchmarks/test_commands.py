@@ -8,9 +8,11 @@ from functools import partial
 
 import pytest
 from support.pages import ROOT
+from support.program import run_here
 
 from benchmarks import drift, faults, imprint, leakage, secagg, timing_questions
 from benchmarks.engine import ours
+from benchmarks.serve import __main__ as serve
 from benchmarks.stealing import membership, thieves
 from benchmarks.tables import __main__ as tables
 
@@ -162,6 +164,20 @@ def test_the_command_of_secagg(run, monkeypatch):
     costs = {"mask_ns_per_u32", "ctr_ns_per_u32", "client_ms", "flower_client_ms", "server_ms"}
     assert figures.keys() >= costs | {"wire_ratio"}
     assert all(value > 0 for value in figures.values())
+
+
+@pytest.mark.e2e
+def test_the_command_of_serve(heart_dir, monkeypatch, capfd):
+    """Of ours alone, since the others' servers would have to be fetched; its answers are counted."""
+    monkeypatch.setattr(serve, "PEERS", ())
+    monkeypatch.setattr(serve, "run_calyx", lambda *words: run_here(*words).stdout)
+    assert serve.main(["--data", str(heart_dir), "--seconds", "0.5", "--turns", "1"]) == 0
+    *table, found = capfd.readouterr().out.splitlines()
+    assert table[2].startswith("| Calyx |")
+    assert [(one["rows"], one["failed"]) for one in json.loads(found)["measured"]] == [
+        (1, 0),
+        (256, 0),
+    ]
 
 
 @pytest.mark.e2e
