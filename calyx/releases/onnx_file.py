@@ -5,6 +5,7 @@ extra `onnx`.
 """
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -129,6 +130,15 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+        _end_monitor()
+
+
+def _end_monitor() -> None:
+    """End the thread that watches an exporter's progress bars: workers cannot be forked beside it."""
+    bars = sys.modules.get("tqdm.std")
+    if bars is not None and bars.tqdm.monitor is not None:
+        bars.tqdm.monitor.exit()
+        bars.tqdm.monitor = None
 
 
 def draw_rows(model: ReleasedModel, count: int) -> NDArray[np.float64]:

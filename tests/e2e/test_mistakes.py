@@ -200,7 +200,8 @@ def test_the_resolved_config_is_printed_and_composes_again(calyx, tmp_path):
     import yaml
 
     config = yaml.safe_load(ended.stdout)
-    assert config["strategy"] == {"name": "fedprox", "server": {}, "local": {"mu": 0.01}}
+    local = {"mu": 0.01, "adversarial": None}
+    assert config["strategy"] == {"name": "fedprox", "server": {}, "local": local}
     names = {
         group: config[group]["name"] for group in ("task", "training", "preprocessing", "privacy")
     }

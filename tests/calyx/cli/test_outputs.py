@@ -106,11 +106,17 @@ REFUSED = [
         "exists",
     ),
     (["keys", "manifest", *SIGN, "--out", "manifest.json", "--version", "2"], "not replaced"),
+    (["keys", "signer", "north", "--folder", "sites"], "keys are not replaced"),
+    (["keys", "gateway", "add", "ward", "--scope", "predict", "--out", "notes.txt"], IS_THERE),
 ]
 HARMLESS = {  # commands that write no file whose name or folder a user gives
     "server": "its state folder's own names, which are kept or grow",
     "runs": "asks the server",
     "stop": "asks the server",
+    "release": "a folder that is not there yet; tests/calyx/releases/test_writing.py",
+    "verify": "reads",
+    "verify-log": "reads",
+    "serve": "its state folder's own names, which grow; tests/calyx/serving/test_swap.py",
     "doctor": "leaves nothing; tests/calyx/cli/test_doctor_site.py",
 }
 
