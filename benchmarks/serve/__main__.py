@@ -1,9 +1,10 @@
 """How fast the gateway answers, beside LitServe and BentoML with the same model, measured in turns.
 
 Ours has all that it does in use: a key, its budgets, every cell checked, unusual values and drift counted,
-the detector of stealing (which alerts here: one row again and again is what it looks for), and a line of
-the signed log a request. Theirs checks nothing and knows nobody, and computes by PyTorch, as their pages
-show it. All speak plain HTTP on loopback, one worker each, eight connections.
+the detector of stealing (which only alerts here), and a line of the signed log a request. Theirs checks
+nothing and knows nobody, and computes by PyTorch, as their pages show it. All speak plain HTTP on loopback,
+over eight connections, and are asked for the same rows, of which no two are alike. LitServe with one worker
+is two processes, one that listens and one that computes: ours is measured with one, and with two replicas.
 
     python -m benchmarks.serve --data FOLDER [--folder FOLDER] [--seconds 5] [--turns 3]
     python -m benchmarks.serve --data FOLDER --fuzz 20000
@@ -23,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.random import Generator
+
 from benchmarks.engine.machine import describe
 from benchmarks.engine.programs import Failed
 from benchmarks.serve.load import request_of
@@ -37,15 +40,13 @@ from benchmarks.serve.programs import (
     serving,
 )
 from calyx.machine.ports import why_taken
+from calyx.seeding import rng
 
-OURS = "Calyx"
+OURS, TWO = "Calyx", "Calyx, two replicas"
 SIZES = (1, 256)  # rows of a request
 CONNECTIONS = 8
 RATE = 300.0  # requests a second, at which times are measured
-_ROW = {
-    **{"age": 63, "sex": 1, "cp": 1, "trestbps": 145, "chol": 233, "fbs": 1, "restecg": 2},
-    **{"thalach": 150, "exang": 0, "oldpeak": 2.3, "slope": 3, "ca": 0, "thal": 6},
-}
+KINDS = 64  # of requests of each size, which go round
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Server:
     name: str
     port: int
     pid: int  # of its first process
-    requests: Mapping[int, bytes]  # by their rows
+    requests: Mapping[int, list[str]]  # by their rows
 
 
 @dataclass(frozen=True)
@@ -128,25 +129,27 @@ def _fuzz(folder: Path, key: str, count: int, stack: ExitStack) -> int:
     from benchmarks.serve.fuzz import fuzz  # late: schemathesis is of `dev`
 
     ours = _start_ours(folder, key, _free_ports(1)[0], stack)
-    seen = fuzz(ours.port, key, ours.requests[1], count)
+    seen = fuzz(ours.port, key, ours.requests[1][0].encode(), count)
     sys.stdout.write(f"{json.dumps(seen.statuses)}\n{seen.failures} of {count} must not be.\n")
     return int(seen.failures > 0)
 
 
-def _start_ours(folder: Path, key: str, port: int, stack: ExitStack) -> Server:
-    far = 10**9
-    words = [f"serve.port={port}", "serve.keys=gateway.json", "serve.detector.mode=alert"]
+def _start_ours(folder: Path, key: str, port: int, stack: ExitStack, replicas: int = 1) -> Server:
+    far, name = 10**9, OURS if replicas == 1 else TWO
+    words = [f"serve.replicas={replicas}", f"serve.state_dir=state-{replicas}"]
+    words += [f"serve.port={port}", "serve.keys=gateway.json", "serve.detector.mode=alert"]
     words += [f"serve.limits.requests_per_minute={far}", f"serve.limits.rows_per_day={far}"]
     ours = program("serve", "releases", "--signers", "signers.json", *words)
     pid = stack.enter_context(serving(["env", f"--chdir={folder}", *ours], port, {}))
-    return Server(OURS, port, pid, _requests("/v1/predict", [f"authorization: Bearer {key}"]))
+    return Server(name, port, pid, _requests("/v1/predict", [f"authorization: Bearer {key}"]))
 
 
 def _start_all(folder: Path, peers: Path, key: str, stack: ExitStack) -> Iterator[Server]:
-    ports = _free_ports(1 + len(PEERS))
+    ports = _free_ports(2 + len(PEERS))
     yield _start_ours(folder, key, ports[0], stack)
+    yield _start_ours(folder, key, ports[1], stack, replicas=2)
     release = folder / "releases" / "heart-1"
-    for peer, port in zip(PEERS, ports[1:], strict=True):
+    for peer, port in zip(PEERS, ports[2:], strict=True):
         try:
             python = make_peer(peer, peers / peer.module)
             command = peer_command(peer, python, release, port)
@@ -157,9 +160,34 @@ def _start_all(folder: Path, peers: Path, key: str, stack: ExitStack) -> Iterato
         yield Server(peer.name, port, pid, _requests("/predict", []))
 
 
-def _requests(path: str, headers: list[str]) -> dict[int, bytes]:
-    bodies = {rows: json.dumps({"rows": [_ROW] * rows}).encode() for rows in SIZES}
-    return {rows: request_of(path, body, headers) for rows, body in bodies.items()}
+def _requests(path: str, headers: list[str]) -> dict[int, list[str]]:
+    draw = rng(0, "benchmark-requests")
+    return {
+        rows: [
+            request_of(path, json.dumps({"rows": _draw(draw, rows)}).encode(), headers).decode()
+            for _ in range(KINDS)
+        ]
+        for rows in SIZES
+    }
+
+
+def _draw(draw: Generator, count: int) -> list[dict[str, Any]]:
+    """Patients of heart's schema, no two alike, about as old and as ill as those of the task."""
+    numbers = {"age": (54, 9), "trestbps": (132, 18), "chol": (247, 51), "thalach": (137, 25)}
+    cells: dict[str, Any] = {
+        name: draw.normal(*about, count).round(1) for name, about in numbers.items()
+    }
+    cells |= {
+        "oldpeak": draw.uniform(0, 3, count).round(2),
+        "ca": draw.choice((0.0, 1.0, 2.0), count),
+    }
+    codes = {"sex": (0, 1), "cp": (1, 2, 3, 4), "fbs": (0, 1), "restecg": (0, 1, 2)}
+    codes |= {"exang": (0, 1), "slope": (1, 2, 3), "thal": (3, 6, 7)}
+    cells |= {name: draw.choice(words, count) for name, words in codes.items()}
+    bounds = {"age": (18, 100), "trestbps": (60, 240), "chol": (80, 610), "thalach": (50, 220)}
+    cells |= {name: cells[name].clip(*ends) for name, ends in bounds.items()}
+    columns = {name: values.tolist() for name, values in cells.items()}
+    return [{name: column[i] for name, column in columns.items()} for i in range(count)]
 
 
 def _free_ports(count: int) -> list[int]:
@@ -172,7 +200,7 @@ def _load(server: Server, rows: int, seconds: float, rate: float) -> "subprocess
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment())
     if process.stdin is not None:
-        process.stdin.write(server.requests[rows])
+        process.stdin.write(json.dumps(server.requests[rows]).encode())
         process.stdin.close()
         process.stdin = None
     return process

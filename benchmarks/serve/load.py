@@ -1,8 +1,8 @@
-"""A load generator: the same HTTP request again and again over connections that stay, on loopback.
+"""A load generator: HTTP requests one after the other over connections that stay, on loopback.
 
 It runs in a process of its own, beside the server that it measures.
-`python -m benchmarks.serve.load PORT SECONDS CONNECTIONS RATE < REQUEST` prints one JSON object; a rate of 0
-is as fast as answers come.
+`python -m benchmarks.serve.load PORT SECONDS CONNECTIONS RATE < REQUESTS` reads a JSON list of requests,
+which go round, and prints one JSON object; a rate of 0 is as fast as answers come.
 """
 
 import asyncio
@@ -59,27 +59,23 @@ class Work:
     seconds: float
     connections: int
     rate: float  # requests a second; 0: as fast as answers come
-    request: bytes
+    requests: Sequence[bytes]  # which each connection sends in turn, each from a place of its own
 
 
 async def run(work: Work) -> Load:
     """Ask for some seconds, over some connections."""
     load = Load()
     begin = time.perf_counter()
-    step = work.connections / work.rate if work.rate else 0.0
-    await asyncio.gather(
-        *(
-            _ask_on(work, load, begin, step, step * i / work.connections)
-            for i in range(work.connections)
-        )
-    )
+    await asyncio.gather(*(_ask_on(work, load, begin, i) for i in range(work.connections)))
     load.seconds = time.perf_counter() - begin
     return load
 
 
-async def _ask_on(work: Work, load: Load, begin: float, step: float, first: float) -> None:
-    """One connection's share: every `step` seconds from `first` on, or without a pause."""
-    connection, due = None, begin + first
+async def _ask_on(work: Work, load: Load, begin: float, number: int) -> None:
+    """The share of connection `number`: at the rate of the work, or without a pause."""
+    step = work.connections / work.rate if work.rate else 0.0
+    connection, due = None, begin + step * number / work.connections
+    place = number * len(work.requests) // work.connections
     while time.perf_counter() < begin + work.seconds:
         if step:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -88,7 +84,8 @@ async def _ask_on(work: Work, load: Load, begin: float, step: float, first: floa
         try:
             if connection is None:
                 connection = Connection(*await asyncio.open_connection(HOST, work.port))
-            status = await connection.ask(work.request)
+            place += 1
+            status = await connection.ask(work.requests[place % len(work.requests)])
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             connection = None
             load.failed.append(type(error).__name__)
@@ -115,7 +112,8 @@ def request_of(path: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
 def main(arguments: Sequence[str]) -> None:
     """Ask as the command line says."""
     port, seconds, connections, rate = map(float, arguments)
-    work = Work(int(port), seconds, int(connections), rate, sys.stdin.buffer.read())
+    requests = [one.encode() for one in json.load(sys.stdin)]
+    work = Work(int(port), seconds, int(connections), rate, requests)
     try:
         import uvloop
     except ImportError:
