@@ -33,6 +33,7 @@ SERVING = (
     "joserfc",
     "limits",
     "prometheus-client",
+    "threadpoolctl",
 )
 OWN = "calyx"  # of which a bill tells the very code, and not what its index would need
 

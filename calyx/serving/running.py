@@ -15,6 +15,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
 from typing_extensions import override
 
 from calyx.errors import CalyxError, UserError
@@ -53,6 +54,7 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
     """Serve until a signal comes. Raises CalyxError where nothing can be served."""
     release = running.releases.choose(read_floor(running.state_dir))
     served = make_served(release, running.cfg)
+    _compute_alone()
     raise_floor(running.state_dir, floor_of(release))
     with open_log(running.cfg.log, running.state_dir, release.digest, running.replica) as decisions:
         gateway = Gateway(running.cfg, served, running.doors, decisions)
@@ -62,6 +64,17 @@ def serve(running: Running, sockets: Sequence[socket.socket]) -> None:
         watcher = Watcher(gateway, running)
         config = make_config(running.cfg, make_app(gateway, watcher.lifespan))
         _Server(config, gateway, running).run(list(sockets))
+
+
+def _compute_alone() -> None:
+    """Compute in one thread: those of a linear-algebra library wait busily for one another.
+
+    Of two replicas on two cores each takes five times the processor time otherwise.
+    """
+    import torch  # late, as everything that loads it: a parent of replicas forks first
+
+    threadpool_limits(limits=1)
+    torch.set_num_threads(1)
 
 
 def make_config(cfg: ServeConfig, app: ASGIApp) -> uvicorn.Config:
