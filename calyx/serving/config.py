@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calyx.config.section import PositiveInt, config
+from calyx.config.section import NonNegativeFloat, PositiveInt, config
 from calyx.serving.access_config import JwtConfig, LimitsConfig, TlsConfig
 from calyx.serving.log_config import LogConfig
 from calyx.serving.stealing import DetectorConfig
@@ -36,6 +36,8 @@ class ServeConfig:
     jwt: JwtConfig | None = None  # tokens that somebody else signs; None: none opens anything
     tls: TlsConfig | None = None  # None: plain HTTP, on loopback only
     limits: LimitsConfig = field(default_factory=LimitsConfig)  # of one caller, and of connections
+    # By how much the test score of a release that takes over may be lower; a score is 1 at best.
+    worse_by: NonNegativeFloat = 0.05
     new_schema: bool = False  # whether a release with other columns or classes may take over
     detector: DetectorConfig = field(default_factory=DetectorConfig)  # of model stealing
     log: LogConfig = field(default_factory=LogConfig)  # of decisions

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from typing_extensions import override
 
 from calyx.errors import CalyxError, UserError
+from calyx.releases.card_parts import FiguresPart
 from calyx.releases.reading import Release
 from calyx.serving.app import make_app
 from calyx.serving.config import ServeConfig
@@ -176,7 +177,20 @@ class Watcher:
                 f"{release.manifest.title} has other columns or classes, which callers must know of first; "
                 "set serve.new_schema=true, or start the gateway again, to serve it."
             )
+        _check_score(release.card.test, served.release.card.test, self._running.cfg.worse_by)
         return newer
+
+
+def _check_score(newer: FiguresPart, before: FiguresPart, worse_by: float) -> None:
+    """Raise CalyxError where a model tested clearly worse; scores that are not told are not compared."""
+    if newer.score is None or newer.score != before.score:
+        return
+    score, old = newer.figures[newer.score], before.figures[newer.score]
+    if score is not None and old is not None and score < old - worse_by:
+        raise CalyxError(
+            f"Its {newer.score} is {score:.3f}, and that of the release that answers {old:.3f}; set "
+            "serve.worse_by to let it drop so far, or start the gateway again."
+        )
 
 
 def _say_refused(rejected: Rejected, served: Served) -> str:

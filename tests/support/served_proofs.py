@@ -59,6 +59,7 @@ SERVED: dict[str, str] = {
     "test_a_new_key_and_a_revoked_one_are_known_within_a_second",
     "ServeConfig.new_schema": f"{_SWAP}"
     "test_other_columns_or_classes_take_over_only_where_that_is_said",
+    "ServeConfig.worse_by": f"{_SWAP}test_a_model_that_tested_clearly_worse_does_not_take_over",
     "ServeConfig.poll_s": f"{_SWAP}test_a_newer_release_answers_from_the_next_request_on",
     "TlsConfig.certificate": f"{_LISTENING}test_a_renewed_certificate_is_shown_to_the_next_connection",
     "TlsConfig.key": f"{_LISTENING}test_files_that_are_no_certificate_and_key_are_a_sentence",

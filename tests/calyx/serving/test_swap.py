@@ -14,6 +14,7 @@ from support.releases import (
 )
 
 from calyx.errors import CalyxError
+from calyx.releases.card_parts import FiguresPart
 from calyx.releases.manifest import Unverified
 from calyx.serving.swap import Floor, Releases, floor_of, raise_floor, read_floor
 
@@ -142,6 +143,26 @@ def test_other_columns_or_classes_take_over_only_where_that_is_said(
         make_release(asked.folder / "heart-2")
         assert look(asked) == version
         assert ("other columns or classes" in asked.said[0]) == (not may_change)
+
+
+@pytest.mark.parametrize(
+    ("new", "worse_by", "version"), [(0.74, 0.05, 1), (0.76, 0.05, 2), (0.74, 0.1, 2)]
+)
+def test_a_model_that_tested_clearly_worse_does_not_take_over(
+    tmp_path, new, worse_by, version
+) -> None:
+    def test_of(score):
+        return FiguresPart(
+            of="a model", figures={"accuracy": score}, absent={}, rows=None, score="accuracy"
+        )
+
+    with gateway_on(tmp_path, worse_by=worse_by) as asked:
+        served = asked.gateway.served
+        card = replace(served.release.card, test=test_of(0.8))
+        asked.gateway.served = replace(served, release=replace(served.release, card=card))
+        make_release(asked.folder / "heart-2", test=test_of(new))
+        assert look(asked) == version
+        assert ("accuracy is 0.740" in asked.said[0]) == (version == 1)
 
 
 def test_a_model_that_does_not_load_is_refused_and_not_tried_again(tmp_path) -> None:
