@@ -16,9 +16,11 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 from calyx.cli.isolated import enter
 from calyx.errors import CalyxError, UserError, printable
+from calyx.words.extras import advise_extra
 
 MOST_LETTERS = 10_000  # of a sentence
 # Modules are imported when their command is called: some take seconds.
@@ -62,6 +64,7 @@ COMMANDS = {
         "what would not work, and how to mend it: [server | site SITE.yaml | privacy clients=N]",
     ),
 }
+EXTRAS = {"serve": "serve"}  # of commands that need more than calyx itself
 
 
 def main() -> None:
@@ -99,7 +102,7 @@ def _run_guarded(command: str, arguments: list[str], debug: bool) -> int:
     try:
         _check_here()
         name, _, function = COMMANDS[command][0].partition(":")
-        run_command = getattr(importlib.import_module(name), function or "main")
+        run_command = getattr(_import(command, name), function or "main")
         return int(run_command(arguments))
     except CalyxError as error:
         if debug:
@@ -126,6 +129,20 @@ def _explain(sentence: str) -> str:
     except ModuleNotFoundError:
         return sentence
     return explain(sentence)
+
+
+def _import(command: str, module: str) -> ModuleType:
+    """The command's module. Raises UserError where it needs an extra that is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        extra, missing = EXTRAS.get(command), (error.name or "").partition(".")[0]
+        if extra is None or missing == "calyx":
+            raise
+        advice = advise_extra(extra)
+        raise UserError(
+            f"calyx {command} needs the package {missing}, of the extra {extra}: {advice}"
+        ) from None
 
 
 def _why_failed(error: Exception) -> str:

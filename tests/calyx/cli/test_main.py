@@ -74,3 +74,20 @@ def test_every_command_says_what_it_takes(command, capsys):
     said = capsys.readouterr().out
     assert f"calyx {command}" in said
     assert "docs/decisions" not in said  # which is for readers of the code
+
+
+def test_a_command_of_an_extra_that_is_not_installed_names_it_and_how_to_get_it(
+    monkeypatch, capsys
+):
+    real = main.importlib.import_module
+
+    def without_limits(name):
+        if name == "calyx.cli.serve":
+            raise ModuleNotFoundError("No module named 'limits.storage'", name="limits.storage")
+        return real(name)
+
+    monkeypatch.setattr(main.importlib, "import_module", without_limits)
+    assert main.run(["serve", "releases"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("calyx: calyx serve needs the package limits, of the extra serve: ")
+    assert said.count("\n") == 1
