@@ -12,6 +12,7 @@ import logging
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from benchmarks.stealing import membership, table
 from benchmarks.stealing.thieves import THIEVES, measure_agreement
 from benchmarks.stealing.traffic import cut_requests, each_ordinary, watch
 from benchmarks.stealing.victims import POLICIES, Victim, read_victim, train_victim
+from calyx.serving import stealing
 
 TASKS = ("heart", "digits", "vowel")
 ASKED = (100, 1000, 10_000)
@@ -72,6 +74,17 @@ def measure_alarms(victim: Victim, callers: int) -> Iterator[table.Alarms]:
         yield table.Alarms(victim.name, kind, *own)
 
 
+@contextmanager
+def _without_alerts() -> Iterator[None]:
+    """The detector says nothing meanwhile: its alerts are counted."""
+    log = logging.getLogger(stealing.__name__)
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the tables as Markdown or all of it as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stealing", description=__doc__)
@@ -91,13 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    logging.disable(logging.CRITICAL)  # of the detector's alerts, which are counted
     thefts: list[table.Theft] = []
     guarded: list[table.Guarded] = []
     alarms: list[table.Alarms] = []
     told: list[table.Told] = []
     console = Console(stderr=True)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, _without_alerts():
         for task in track(options.tasks, "stealing", console=console):
             own = options.data_dir / task if options.data_dir else None
             data = [f"task.data_dir={own.resolve()}"] if own and own.is_dir() else []
@@ -107,8 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             alarms += measure_alarms(victim, options.callers)
             attacks = membership.attack_all(victim, POLICIES, options.shadows)
             told += [table.Told(task, attack) for attack in attacks]
-    for run in options.runs:
-        alarms += measure_alarms(read_victim(run), options.callers)
+        for run in options.runs:
+            alarms += measure_alarms(read_victim(run), options.callers)
     if options.json:
         everything: dict[str, list[Any]] = {
             "thefts": thefts,
