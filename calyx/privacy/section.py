@@ -92,7 +92,7 @@ def weaknesses(privacy: PrivacyConfig, roster: int, *, is_simulated: bool = Fals
     if not privacy.is_encrypted:
         return []
     sentences = [
-        f"privacy.{key}={value} is below the protocol's own {usual}; it was written by hand."
+        f"privacy.{key}={value} is below the protocol's own {usual}: this run's config asks for it."
         for key, value, usual in (
             ("n_min", privacy.n_min, USUAL_N_MIN),
             ("h_min", privacy.h_min, USUAL_H_MIN),
@@ -108,7 +108,7 @@ def weaknesses(privacy: PrivacyConfig, roster: int, *, is_simulated: bool = Fals
 def _trust(privacy: PrivacyConfig, roster: int, *, is_simulated: bool) -> str:
     believed = "privacy.sampling=trusted believes the server to draw cohorts at random"
     if not is_simulated:
-        return f"{believed}; it was written by hand."
+        return f"{believed}: this run's config asks for it."
     least = smallest_sound_group(replace(privacy, sampling="adversarial"), roster)
     return (
         f"{believed}, as this simulation does for itself; sites that believe no server, as they do by "

@@ -11,7 +11,7 @@ import errno
 import logging
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -289,7 +289,7 @@ class DecisionLog:
                 return
             self._is_dirty = False
             synced = self._present.twin()
-        with synced:  # outside the lock: requests do not wait for the disk
+        with closing(synced):  # outside the lock: requests do not wait for the disk
             synced.sync()
 
 

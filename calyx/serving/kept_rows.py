@@ -13,6 +13,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class KeptRows:
                 return
             self._is_dirty = False
             synced = self._file.twin()
-        with synced:  # outside the lock: requests do not wait for the disk
+        with closing(synced):  # outside the lock: requests do not wait for the disk
             synced.sync()
 
     def close(self) -> None:

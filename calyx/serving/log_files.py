@@ -10,7 +10,6 @@ import secrets
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from calyx.errors import CalyxError, UserError
@@ -79,19 +78,6 @@ class LogFile:
     def close(self) -> None:
         """Let it go; what was appended stays."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        """The file itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """As `close`."""
-        self.close()
 
 
 def find_end(folder: Path, replica: int) -> LastLine:

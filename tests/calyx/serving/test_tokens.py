@@ -185,7 +185,7 @@ def test_a_set_with_a_secret_or_a_weak_key_or_one_id_twice_is_refused(issuer: Is
     shared = {"kty": "oct", "kid": "two", "k": "c2VjcmV0"}
     twin = ECKey.generate_key("P-256").as_dict(private=False) | {"kid": "one"}
     for other in (private, weak, nameless, shared, twin, [], {"kty": "EC", "crv": "P-256"}):
-        issuer.publish(other)  # type: ignore[arg-type]
+        issuer.publish(other)  # type: ignore[arg-type] # some are no key sets: that is the case
         with pytest.raises(UserError, match="no set of public keys"):
             read_key_set(issuer.path)
     issuer.publish()
