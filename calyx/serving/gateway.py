@@ -123,6 +123,8 @@ class Gateway:
                 self._decisions.append(decision)
         except NotLogged as error:
             response = _refuse_unlogged(now, error)
+        if now.rows and response.status_code == 200:
+            self.metrics.count_rows(now.rows, now.unusual)
         self.metrics.count_request(now.request.url.path, response.status_code, seconds)
         return response
 
@@ -149,7 +151,6 @@ class Gateway:
         unusual = find_unusual(served.population, cells)
         now.unusual = sum(map(bool, unusual))
         served.drift.add(cells)
-        self.metrics.count_rows(len(rows), now.unusual)
         now.kept = self._decisions.keep_rows(now.id, body)
         now.outcome = "answered"
         told = Told(served.named, unusual)

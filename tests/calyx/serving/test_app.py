@@ -134,10 +134,19 @@ def test_without_room_for_the_log_nothing_is_answered(asked, monkeypatch) -> Non
     def fail(decision):
         raise NotLogged("The disk is full.")
 
-    monkeypatch.setattr(asked.gateway._decisions, "append", fail)
-    answer = run(asked.predict(HEART_ROW))
+    def count_answered():
+        lines = asked.gateway.metrics.write().decode().splitlines()
+        return next(line for line in lines if line.startswith("calyx_rows_total"))
+
+    before = count_answered()
+    with monkeypatch.context() as full:
+        full.setattr(asked.gateway._decisions, "append", fail)
+        answer = run(asked.predict(HEART_ROW))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert "predictions" not in answer.text
+    assert count_answered() == before
+    assert run(asked.predict(HEART_ROW)).status_code == 200
+    assert count_answered() != before
 
 
 def test_every_request_of_a_scope_is_logged_with_its_outcome(asked) -> None:
